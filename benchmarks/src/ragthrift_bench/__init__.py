@@ -1,0 +1,1 @@
+"""Benchmark suites: context size and cost against answer accuracy."""

@@ -1,0 +1,1 @@
+"""ragthrift for LangChain and LangGraph."""

@@ -1,0 +1,1 @@
+"""Makes RAG context lean: rerank, cut, compress under a hard token budget, with a receipt."""

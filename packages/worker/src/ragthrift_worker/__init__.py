@@ -1,0 +1,1 @@
+"""A rerank server that speaks the dialects of Cohere, Jina and TEI."""
