@@ -13,7 +13,8 @@ from ragthrift.models.base import Embedder, Role, Scorer, SpanScorer, Vector, ae
 if TYPE_CHECKING:
     from ragthrift.models.cached import CachedEmbedder, CachedScorer
     from ragthrift.models.calibrate import Calibrated, calibrated, fit_platt
-    from ragthrift.models.catalogue import fetch, locate
+    from ragthrift.models.catalogue import locate
+    from ragthrift.models.download import fetch
     from ragthrift.models.http import CohereScorer, JinaScorer, TeiScorer, VoyageScorer
     from ragthrift.models.lexical import Lexical
     from ragthrift.models.onnx import OnnxEmbedder, OnnxScorer
@@ -48,7 +49,8 @@ __all__ = [
 _HOMES = {
     "cached": ("CachedEmbedder", "CachedScorer"),
     "calibrate": ("Calibrated", "calibrated", "fit_platt"),
-    "catalogue": ("fetch", "locate"),
+    "catalogue": ("locate",),
+    "download": ("fetch",),
     "http": ("CohereScorer", "JinaScorer", "TeiScorer", "VoyageScorer"),
     "lexical": ("Lexical",),
     "onnx": ("OnnxEmbedder", "OnnxScorer"),

@@ -59,7 +59,8 @@ class Lexical:
 
     def _score(self, count: Counter[str], length: float, weights: dict[str, float]) -> float:
         norm = self.k1 * (1 - self.b + self.b * length)
-        return sum(w * count[t] * (self.k1 + 1) / (count[t] + norm) for t, w in weights.items() if count[t])
+        gains = (w * count[t] * (self.k1 + 1) / (count[t] + norm) for t, w in weights.items() if count[t])
+        return sum(gains, 0.0)
 
 
 def _idf(frequency: int, texts: int) -> float:
