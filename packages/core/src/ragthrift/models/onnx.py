@@ -201,11 +201,12 @@ def _open(name: str, folder: str | None, max_tokens: int, environment: str | Non
     except ImportError as error:
         raise MissingExtra(f'the model {name!r} needs onnxruntime: pip install "ragthrift[onnx]"') from error
     paths = _paths(name, folder)
-    options = onnxruntime.SessionOptions()
+    runtime = cast("Any", onnxruntime)
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # texts run side by side instead
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(paths["model.onnx"]), options, providers=["CPUExecutionProvider"])
-    tokenizer = Tokenizer.from_file(str(paths["tokenizer.json"]))
+    session = runtime.InferenceSession(str(paths["model.onnx"]), options, providers=["CPUExecutionProvider"])
+    tokenizer = cast("Any", Tokenizer.from_file(str(paths["tokenizer.json"])))
     tokenizer.no_padding()  # files often carry a fixed padding to 512 tokens
     tokenizer.enable_truncation(max_tokens)
     return _Opened(session, tokenizer, frozenset(item.name for item in session.get_inputs()))
