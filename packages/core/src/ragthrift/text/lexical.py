@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 # Scripts written without spaces: Thai, Lao, Myanmar, Khmer, kana, Han.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uaa60-\uaa7f\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
-_ASCII_WORD = re.compile(r"[a-z0-9]+(?:[-._][a-z0-9]+)*")
-_ASCII_PART = re.compile(r"[a-z0-9]+")
+_ASCII_JOINER = re.compile("[-._]")
+_APOSTROPHE = re.compile(r"'[^\W\d_]\b")
+_WORD = re.compile(r"[a-z0-9]+(?:[-._][a-z0-9]+)*")
+_JOINER = re.compile("[-._]")
+_APOSTROPHE = re.compile(r"'[^\W\d_]\b")
 _WORD = re.compile(r"[^\W_]+(?:[-._][^\W_]+)*")
+_REMOTE = re.compile(
+    "[\u0300-\u036f\u0483-\u1dff\u20d0-\u20ff\u3005-\uabff\uf900-\ufaff\ufb1e\ufe20-\ufe2f\U00011000-\U0001efff\U00020000-\U000323af]"
+)
+"""Where marks and scripts without spaces are; Latin, Greek, most Cyrillic, Hangul, punctuation and emoji are not."""
+
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]+")
 _DASH = re.compile("[\u2010\u2011]")
 
@@ -31,15 +40,13 @@ def words(text: str) -> list[str]:
     text = unicodedata.normalize("NFKC", text.casefold())
     text = _DASH.sub("-", _INVISIBLE.sub("", text)).replace("\u2019", "'")
     text = _bare(text)
-    if _irregular().search(text):
+    if _REMOTE.search(text):
         return _irregular_words(text)
     return _split(_WORD.findall(text))
 
 
-_APOSTROPHE = re.compile(r"'[^\W\d_]\b")
-
-
 def _bare(text: str) -> str:
+    """`text` without the single letters behind an apostrophe."""
     return _APOSTROPHE.sub(" ", text) if "'" in text else text
 
 
@@ -51,39 +58,37 @@ def _split(tokens: list[str]) -> list[str]:
     for token in tokens:
         out.append(token)
         if not token.isalnum():
-            out.extend(re.split("[-._]", token))
+            out.extend(_JOINER.split(token))
     return out
 
 
 @lru_cache(maxsize=1)
 def _marks() -> str:
-    """The combining marks, as the inside of a character class: `\\w` does not hold them."""
-    marks = [c for c in map(chr, range(0x300, 0x1AC00)) if unicodedata.category(c) in {"Mn", "Mc"}]
-    return "".join(marks)
+    """The combining marks of scripts with spaces, as the inside of a character class: no class of `re` holds them.
+
+    Without those beyond the basic plane, which belong to historic scripts: `re` is slow with many of them.
+    """
+    unspaced = re.compile(f"[{_UNSPACED}]")
+    marks = (c for c in map(chr, range(0x300, 0xAC00)) if unicodedata.category(c) in {"Mn", "Mc"})
+    return "".join(c for c in marks if not unspaced.match(c))
 
 
 @lru_cache(maxsize=1)
 def _irregular() -> re.Pattern[str]:
-    return re.compile(f"[{_marks()}{_UNSPACED}]")
-
-
-@lru_cache(maxsize=1)
-def _irregular_pattern() -> re.Pattern[str]:
-    letter = rf"(?:[^\W_{_UNSPACED}]|(?![{_UNSPACED}])[{_marks()}])+"
-    return re.compile(rf"([{_UNSPACED}]+)|({letter}(?:[-._]{letter})*)")
+    """Finds runs of a script without spaces, and words with marks."""
+    letters = rf"(?:[^\W_{_UNSPACED}]++|[{_marks()}]++)++"
+    return re.compile(rf"({letters}(?:[-._]{letters})*+)|([{_UNSPACED}]++)")
 
 
 def _irregular_words(text: str) -> list[str]:
     """The words of a text that holds combining marks or a script without spaces."""
     out: list[str] = []
-    for run, word in _irregular_pattern().findall(text):
+    for word, run in _irregular().findall(text):
         if word:
-            out.append(word)
-            parts = re.split("[-._]", word)
-            if len(parts) > 1:
-                out.extend(parts)
+            parts = _JOINER.split(word)
+            out.extend([word, *parts] if len(parts) > 1 else parts)
         else:
-            out.extend(map("".join, zip(run, run[1:], strict=False)) if len(run) > 1 else run)
+            out.extend(map("".join, pairwise(run)) if len(run) > 1 else run)
     return out
 
 

@@ -60,6 +60,7 @@ def add_value(sheet: Sheet, start: int, end: int) -> None:
             sheet.add("json", position, at, needs)
             index += comma
         index += 1
+    sheet.add("json", at, end, needs)
 
 
 class _Tokens:

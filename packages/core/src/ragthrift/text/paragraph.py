@@ -99,7 +99,7 @@ def _titles(lines: list[str]) -> list[int]:
 def _is_title(line: str) -> bool:
     """Whether a line alone looks like a heading: short, begun like one, not ended like a sentence."""
     line = line.strip()
-    if not 2 < len(line) <= _TITLE_CHARS or line.endswith(_UNFINISHED) and not line.startswith("**"):
+    if not 2 < len(line) <= _TITLE_CHARS or (line.endswith(_UNFINISHED) and not line.startswith("**")):
         return False
     if line.startswith("**") or line.startswith("__"):
         return line[:2] == line[-2:] and len(line) > 4

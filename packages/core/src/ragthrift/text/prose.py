@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
-from sentencex import get_sentence_boundaries
+import sentencex
 
 _WINDOW = 2_048
 """Characters segmented at once: sentencex takes quadratic time where sentences follow each other without a space."""
@@ -17,6 +17,9 @@ _WIDEST = 16 * _WINDOW
 
 _NEAR = 32
 """How far a cut moves to spare a grapheme."""
+
+# The module is compiled and comes without types.
+_find = cast("Callable[[str, str], list[dict[str, int]]]", vars(sentencex)["get_sentence_boundaries"])
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ODD_SPACE = re.compile(r"[^\S\x00-\x7f]")
@@ -92,7 +95,7 @@ def _boundaries(block: str, language: str) -> Iterator[tuple[int, int]]:
 def _segment(window: str, language: str) -> list[int]:
     """Where the sentences of `window` end, in rising order; the last end is that of the window."""
     try:
-        found = cast("list[dict[str, int]]", get_sentence_boundaries(language, window))
+        found = _find(language, window)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # a Rust panic is no Exception, and its class cannot be imported
             raise

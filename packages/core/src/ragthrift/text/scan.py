@@ -111,7 +111,7 @@ class Scan:
     def _is_underlined(self, at: int) -> bool:
         underline = _UNDERLINE.match(self.lines[at + 1]) if at + 1 < len(self.lines) else None
         title = self.lines[at].strip()
-        if not underline or _OPENER.match(title) and not title[0].isalnum():
+        if not underline or (_OPENER.match(title) and not title[0].isalnum()):
             return False
         return underline[1][0] in "=-" or len(underline[1]) >= len(title)  # `~~~` may as well begin a code block
 
@@ -172,7 +172,7 @@ class Scan:
 
     def _introduces(self, unit: int, label: int) -> bool:
         size = self.sheet.units[unit].end - self.sheet.units[unit].start
-        return size <= label or size <= _LEAD_IN and self.sheet.of(unit).endswith((":", "："))
+        return size <= label or (size <= _LEAD_IN and self.sheet.of(unit).endswith((":", "：")))
 
     def indented(self, at: int) -> int:
         """The line after the indented code block that begins at line `at`."""

@@ -35,20 +35,24 @@ class Sheet:
     max_chars: int
     units: list[Unit] = field(default_factory=list[Unit])
     paragraph: int = -1
+    begins: bool = True
+    """The next unit is the first of its paragraph."""
     sections: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     """(level, unit) of the headings that are open, outermost first."""
 
     def block(self) -> None:
-        """Begin the next paragraph."""
-        self.paragraph += 1
+        """Begin a paragraph with the next unit."""
+        self.begins = True
 
     def add(self, kind: Kind, start: int, end: int, needs: tuple[int, ...] = ()) -> int:
-        """The index of the new unit `text[start:end]`, whitespace around it left out; the last index if all is blank."""
+        """The index of the new unit `text[start:end]`, less the whitespace around it; the last index if it is blank."""
         piece = self.text[start:end]
         bare = piece.lstrip()
         if bare:
             start = end - len(bare)
             end = start + len(bare.rstrip())
+            self.paragraph += self.begins
+            self.begins = False
             heading = self.sections[-1][1] if self.sections else -1
             self.units.append(Unit(start, end, kind, needs, heading, self.paragraph))
         return len(self.units) - 1
