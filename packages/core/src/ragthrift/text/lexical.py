@@ -12,14 +12,13 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uaa60-\uaa7f\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
-_ASCII_JOINER = re.compile("[-._]")
-_APOSTROPHE = re.compile(r"'[^\W\d_]\b")
-_WORD = re.compile(r"[a-z0-9]+(?:[-._][a-z0-9]+)*")
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:[-._][a-z0-9]+)*")
 _JOINER = re.compile("[-._]")
 _APOSTROPHE = re.compile(r"'[^\W\d_]\b")
 _WORD = re.compile(r"[^\W_]+(?:[-._][^\W_]+)*")
 _REMOTE = re.compile(
-    "[\u0300-\u036f\u0483-\u1dff\u20d0-\u20ff\u3005-\uabff\uf900-\ufaff\ufb1e\ufe20-\ufe2f\U00011000-\U0001efff\U00020000-\U000323af]"
+    "[\u0300-\u036f\u0483-\u1dff\u20d0-\u20ff\u3005-\uabff\uf900-\ufaff\ufb1e\ufe20-\ufe2f"
+    "\U00011000-\U0001efff\U00020000-\U000323af]"
 )
 """Where marks and scripts without spaces are; Latin, Greek, most Cyrillic, Hangul, punctuation and emoji are not."""
 
