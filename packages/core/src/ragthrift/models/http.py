@@ -167,21 +167,22 @@ class _Remote:
             raise RemoteError(f"{self._who()} did not answer with JSON but with {body[:80]!r}") from error
 
     def _checked(self, payload: Any, count: int) -> list[_Row]:
-        rows: Any = payload
+        rows: object = payload
         if self._ROWS is not None:
             rows = cast("_Row", payload).get(self._ROWS) if isinstance(payload, dict) else None
         if not isinstance(rows, list):
-            raise RemoteError(f"{self._who()} answered without a list of results: {str(payload)[:200]!r}")
+            raise RemoteError(f"{self._who()} answered without a list of results: {json.dumps(payload)[:200]}")
         placed: dict[int, _Row] = {}
-        for row in cast("list[Any]", rows):
-            place = cast("_Row", row).get("index") if isinstance(row, dict) else None
+        for item in cast("list[object]", rows):
+            row = cast("_Row", item) if isinstance(item, dict) else {}
+            place, score = row.get("index"), row.get(self._SCORE)
             if type(place) is not int or not 0 <= place < count:
                 raise RemoteError(f"{self._who()} answered with the index {place!r}, but {count} texts were sent")
             if place in placed:
                 raise RemoteError(f"{self._who()} answered twice for the index {place}")
-            if not _finite(row.get(self._SCORE)):
-                raise RemoteError(f"{self._who()} scored the index {place} as {row.get(self._SCORE)!r}: not a number")
-            placed[place] = row | {self._SCORE: float(row[self._SCORE])}
+            if not _finite(score):
+                raise RemoteError(f"{self._who()} scored the index {place} as {score!r}, which is no finite number")
+            placed[place] = row | {self._SCORE: float(cast("float", score))}
         missing = [place for place in range(count) if place not in placed]
         if missing:
             raise RemoteError(f"{self._who()} left out the index {missing[0]} ({len(missing)} of {count} are missing)")
