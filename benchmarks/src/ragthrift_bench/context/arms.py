@@ -43,6 +43,7 @@ class Kept:
     passages: tuple[Passage, ...]
     scored_pairs: int = 0
     abstained: bool = False
+    fell_back: bool = False
 
 
 Keep = Callable[[Task], Kept]
@@ -160,7 +161,7 @@ def muster(arms: Sequence[Arm], models: Models) -> Roster:
 
 
 def choose(arms: Sequence[Arm], globs: str) -> tuple[Arm, ...]:
-    """The arms whose name matches one of the comma-separated globs; a glob without a colon also matches the part behind it."""
+    """The arms whose name, or the part of it behind the colon, matches one of the comma-separated globs."""
     patterns = [part.strip() for part in globs.split(",") if part.strip()]
     chosen = tuple(arm for arm in arms if any(_matches(arm.name, pattern) for pattern in patterns))
     if not chosen:

@@ -76,9 +76,7 @@ def sentence_cross_encoder(models: Models) -> Keep:
 
 def units_of(task: Task) -> list[Unit]:
     """Every sentence of the pool."""
-    return [
-        (at, start, end) for at, passage in enumerate(task.passages) for start, end in _ranges(passage.text)
-    ]
+    return [(at, start, end) for at, passage in enumerate(task.passages) for start, end in _ranges(passage.text)]
 
 
 def fill(task: Task, order: Sequence[int]) -> tuple[Passage, ...]:
@@ -189,5 +187,7 @@ ARMS = (
     Arm("rival:bm25_topk", bm25_topk, note="whole passages by BM25"),
     Arm("rival:bi_encoder_topk", bi_encoder_topk, model=True, note="whole passages by MiniLM int8"),
     Arm("rival:cross_encoder_topk", cross_encoder_topk, model=True, note="whole passages by the int8 cross-encoder"),
-    Arm("rival:sentence_cross_encoder", sentence_cross_encoder, model=True, note="DSLR: sentences by the cross-encoder"),
+    Arm(
+        "rival:sentence_cross_encoder", sentence_cross_encoder, model=True, note="DSLR: sentences by the cross-encoder"
+    ),
 )

@@ -26,6 +26,7 @@ class Score:
     evidence_recall: float | None
     scored_pairs: int
     abstained: float
+    fell_back: float
 
 
 def score(row: Row, task: Task, kept: Kept) -> Score:
@@ -42,6 +43,7 @@ def score(row: Row, task: Task, kept: Kept) -> Score:
         evidence_recall=sum(pieces) / len(pieces) if pieces else None,
         scored_pairs=kept.scored_pairs,
         abstained=float(kept.abstained),
+        fell_back=float(kept.fell_back),
     )
 
 

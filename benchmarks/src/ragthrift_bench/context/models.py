@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,14 +14,23 @@ Matrix = NDArray[np.float32]
 class Models:
     """Loads the embedder and the cross-encoder when first asked for, and counts the pairs that are scored.
 
-    With `memo` a text is scored once in a run, alone: an int8 model gives a pair another score in another batch, so
-    only then does every arm see the same scores. Without it the models run as they are, which is what is timed.
+    With `memo` a text is scored once in a run, so that every arm sees the same score for it and a second arm does not
+    pay for it again. Without it the models run as they are, which is what is timed.
     """
 
-    def __init__(self, *, memo: bool = True, scorer: Scorer | None = None, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        memo: bool = True,
+        scorer: Scorer | None = None,
+        embedder: Embedder | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._given = scorer is not None or embedder is not None
+        self._threads = threads
         self._memo = memo
-        self._scorer = scorer
-        self._embedder = embedder
+        self.plain_scorer = scorer
+        self.plain_embedder = embedder
         self._scorer_out: Scorer | None = None
         self._embedder_out: Embedder | None = None
         self.pairs = 0
@@ -32,7 +39,7 @@ class Models:
     def scorer(self) -> Scorer:
         """The cross-encoder; raises when its package or its file is missing."""
         if self._scorer_out is None:
-            inner = self._scorer if self._scorer is not None else _onnx_scorer()
+            inner = self.plain_scorer = self.plain_scorer or _onnx_scorer(self._threads)
             self._scorer_out = _Scorer(inner, self, memo=self._memo)
         return self._scorer_out
 
@@ -40,9 +47,15 @@ class Models:
     def embedder(self) -> Embedder:
         """The sentence embedder; raises when its package or its file is missing."""
         if self._embedder_out is None:
-            inner = self._embedder if self._embedder is not None else _onnx_embedder()
+            inner = self.plain_embedder = self.plain_embedder or _onnx_embedder(self._threads)
             self._embedder_out = _Embedder(inner) if self._memo else inner
         return self._embedder_out
+
+    def to_time(self) -> Models:
+        """The same models without the memory, on one thread: what one call costs."""
+        if self._given:
+            return Models(memo=False, scorer=self.plain_scorer, embedder=self.plain_embedder)
+        return Models(memo=False, threads=1)
 
     def vectors(self, texts: Sequence[str], role: Role = "passage") -> Matrix:
         """The unit vectors of `texts` as a matrix."""
@@ -61,38 +74,39 @@ class _Scorer:
         self._run.pairs += len(texts)
         if self._known is None:
             return [float(score) for score in self._inner.score(query, texts)]
-        for text in texts:
-            if (query, text) not in self._known:
-                self._known[query, text] = float(self._inner.score(query, [text])[0])
+        new = [text for text in dict.fromkeys(texts) if (query, text) not in self._known]
+        if new:
+            scores = self._inner.score(query, new)
+            self._known.update({(query, text): float(score) for text, score in zip(new, scores, strict=True)})
         return [self._known[query, text] for text in texts]
 
 
 class _Embedder:
-    """Embeds each text once, alone."""
+    """Embeds each text once."""
 
     def __init__(self, inner: Embedder) -> None:
         self._inner = inner
         self._known: dict[tuple[str, str], Vector] = {}
 
     def embed(self, texts: Sequence[str], *, role: Role = "passage") -> list[Vector]:
-        for text in texts:
-            if (role, text) not in self._known:
-                self._known[role, text] = np.asarray(self._inner.embed([text], role=role)[0], dtype=np.float32)  # type: ignore[assignment]  # an array is a sequence of floats
+        new = [text for text in dict.fromkeys(texts) if (role, text) not in self._known]
+        if new:
+            vectors = self._inner.embed(new, role=role)
+            self._known.update({(role, text): vector for text, vector in zip(new, vectors, strict=True)})
         return [self._known[role, text] for text in texts]
 
 
-
-def _onnx_scorer() -> Scorer:
+def _onnx_scorer(threads: int | None) -> Scorer:
     from ragthrift.models import OnnxScorer
 
-    scorer = OnnxScorer()
+    scorer = OnnxScorer(threads=threads)
     scorer.score("warm", ["up"])  # a missing file or package must show now, not in the middle of a run
     return scorer
 
 
-def _onnx_embedder() -> Embedder:
+def _onnx_embedder(threads: int | None) -> Embedder:
     from ragthrift.models import OnnxEmbedder
 
-    embedder = OnnxEmbedder()
+    embedder = OnnxEmbedder(threads=threads)
     embedder.embed(["warm up"])
     return embedder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ragthrift.types import Lean
-from ragthrift_bench.context.arms import Arm, Keep, Kept, Task
+from ragthrift_bench.context.arms import Arm, Keep, Kept
 from ragthrift_bench.context.models import Models
 
 
@@ -41,12 +41,14 @@ def rerank(models: Models) -> Keep:
 
 
 def _kept(lean: Lean) -> Kept:
-    return Kept(lean.kept, abstained=lean.abstained)
+    return Kept(lean.kept, abstained=lean.abstained, fell_back=bool(lean.receipt.fallbacks))
 
 
 ARMS = (
     Arm("ragthrift:lexical", lexical, note="Compressor, no model"),
     Arm("ragthrift:embed", embed, model=True, note="Compressor with OnnxEmbedder"),
-    Arm("ragthrift:cascade", cascade, model=True, note="Compressor with OnnxScorer on the units that may change the cut"),
+    Arm(
+        "ragthrift:cascade", cascade, model=True, note="Compressor with OnnxScorer on the units that may change the cut"
+    ),
     Arm("ragthrift:rerank", rerank, model=True, note="Reranker: whole passages under the budget"),
 )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ragthrift.tokens import Tiktoken, label
-from ragthrift.types import Passage, Span
+from ragthrift.types import Span
 from ragthrift_bench.context.arms import OWN, Arm, Keep, Kept, Knob, Task
 from ragthrift_bench.context.models import Models
 
@@ -83,7 +83,10 @@ def _llmslim(options: dict[str, Any]) -> Knob:
         texts = [f"# {passage.title}\n{passage.text}" if passage.title else passage.text for passage in task.passages]
         full = [at for at, passage in enumerate(task.passages) if passage.text.strip()]
         results: Any = compress([texts[at] for at in full], query=task.question, target_ratio=ratio, **options)
-        kept = ((at, _untitled(str(result.compressed_text), task.passages[at].title)) for at, result in zip(full, results, strict=True))
+        kept = (
+            (at, _untitled(str(result.compressed_text), task.passages[at].title))
+            for at, result in zip(full, results, strict=True)
+        )
         return Kept(tuple(replace(task.passages[at], text=text, index=at) for at, text in kept if text))
 
     return Knob(run, told=lambda task: max(task.ratio, 1e-3), settings=_ratios)

@@ -10,7 +10,7 @@ from typing import cast
 
 from ragthrift.tokens import TokenCounter, render
 from ragthrift.types import Passage
-from ragthrift_bench.context.arms import Arm, Keep, Kept, Roster, Task
+from ragthrift_bench.context.arms import Arm, Keep, Kept, Task
 from ragthrift_bench.context.baselines import units_of
 from ragthrift_bench.context.measure import Score, score
 from ragthrift_bench.harness.journal import Journal
@@ -48,7 +48,12 @@ class Plan:
         """All budgets, or only the one nearest to 25 % for an arm that runs its model anew for each."""
         if everything or not arm.heavy:
             return self.budgets
-        return (min(self.budgets, key=lambda budget: abs(budget - PRIMARY)),)
+        return (self.primary,)
+
+    @property
+    def primary(self) -> float:
+        """The budget that headlines are about: the one nearest to 25 %."""
+        return min(self.budgets, key=lambda budget: abs(budget - PRIMARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,9 @@ def brackets(plan: Plan) -> dict[str, dict[float, Columns]]:
     return {FULL: {1.0: full}, GOLD: {1.0: _turned(gold)}}
 
 
-def measure(plan: Plan, arm: Arm, keep: Keep, journal: Journal, *, everything: bool, tick: Tick) -> dict[float, Columns]:
+def measure(
+    plan: Plan, arm: Arm, keep: Keep, journal: Journal, *, everything: bool, tick: Tick
+) -> dict[float, Columns]:
     """The columns of one arm at each of its budgets, from the journal where they were made before."""
     done: dict[float, Columns] = {}
     for budget in plan.budgets_of(arm, everything=everything):
@@ -93,19 +100,18 @@ def timed(plan: Plan, arm: Arm, once: Keep, journal: Journal) -> list[float]:
     """Milliseconds of single warm calls on the first rows, at the budget nearest to 25 %."""
     key = f"{plan.data.name}|{arm.name}|ms"
     if key not in journal:
-        budget = min(plan.budgets, key=lambda candidate: abs(candidate - PRIMARY))
-        tasks = [plan.task(at, budget) for at in range(min(TIMED_ROWS, len(plan.rows)))]
+        tasks = [plan.task(at, plan.primary) for at in range(min(TIMED_ROWS, len(plan.rows)))]
         for task in tasks[:2]:
             once(task)
         journal.add(key, [_ms(once, task) for task in tasks])
     return cast("list[float]", journal.get(key))
 
 
-def texts(plan: Plan, arm: Arm, keep: Keep, journal: Journal) -> list[list[tuple[int, str]]]:
+def texts(plan: Plan, arm: str, keep: Keep, journal: Journal) -> list[list[tuple[int, str]]]:
     """What an arm kept of each row of an open set, as (passage, text), to be shown on the page."""
-    key = f"{plan.data.name}|{arm.name}|texts"
+    key = f"{plan.data.name}|{arm}|texts"
     if key not in journal:
-        kept = [keep(plan.task(at, PRIMARY)).passages for at in range(len(plan.rows))]
+        kept = [keep(plan.task(at, plan.primary)).passages for at in range(len(plan.rows))]
         journal.add(key, [[(passage.index, passage.text) for passage in passages] for passages in kept])
     return [[(int(at), str(text)) for at, text in row] for row in cast("list[list[tuple[int, str]]]", journal.get(key))]
 

@@ -7,6 +7,8 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import import_module
+from typing import Any, cast
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -78,12 +80,11 @@ def sentences(text: str) -> list[str]:
 
 def sentence_ranges(text: str) -> list[tuple[int, int]]:
     """The `[start, end)` of every sentence of `text`, line breaks ending a sentence."""
-    import sentencex
-
+    sentencex: Any = import_module("sentencex")
     ranges: list[tuple[int, int]] = []
     at = 0
     for line in text.splitlines(keepends=True):
-        for part in sentencex.segment("en", line):
+        for part in cast("list[str]", list(sentencex.segment("en", line))):
             start = text.find(part, at)
             if start < 0:  # a splitter that rewrites would be worse than one that keeps the line whole
                 start, part = at, line

@@ -170,7 +170,9 @@ def row_of(value: object, where: str) -> Row:
     if not question.strip():
         raise DataError(f"{where}, field 'question': empty")
     raw = [_mapping(item, where) for item in _list(fields, "passages", where)]
-    gold_passages = frozenset(passage.id for passage, item in zip(passages, raw, strict=True) if item.get("gold") is True)
+    gold_passages = frozenset(
+        passage.id for passage, item in zip(passages, raw, strict=True) if item.get("gold") is True
+    )
     row = Row(
         id=_typed(fields, "id", str, where),
         question=question,

@@ -69,6 +69,18 @@ class Bootstrap:
         p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
         return Difference(float(gap[there].mean()), float(low), float(high), n, p)
 
+    def ratio(self, ours: Sequence[float | None], theirs: Sequence[float | None]) -> Estimate | None:
+        """The mean of `ours` as a share of the mean of `theirs`, None when that is zero."""
+        (mine, has), (other, had) = _column(ours), _column(theirs)
+        there = has & had
+        n = int(there.sum())
+        if not n or not other[there].mean():
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            draws = self._means(mine, there) / self._means(other, there)
+        low, high = np.nanquantile(draws[np.isfinite(draws)], (0.025, 0.975))
+        return Estimate(float(mine[there].mean() / other[there].mean()), float(low), float(high), n)
+
     def _means(self, column: Values, there: NDArray[np.bool_]) -> Values:
         """The mean of each draw; a draw that met no question with a value is left out as NaN."""
         total = self.weights @ np.where(there, column, 0.0).astype(np.float32)
