@@ -62,7 +62,6 @@ class Decision:
     kept: bool
     reason: Reason
     score: float
-    tokens: int
     parts: Mapping[str, float] = field(default_factory=dict[str, float], repr=False, hash=False)
 
 

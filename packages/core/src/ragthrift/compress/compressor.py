@@ -1,0 +1,290 @@
+"""The compressor: retrieved passages in, the evidence that the question needs out, never over the token budget."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from ragthrift.compress.calibrate import Certificate, Labelled, shipped
+from ragthrift.compress.evidence import Weights, believe, bridged, first_look
+from ragthrift.compress.guard import asks_for_everything
+from ragthrift.compress.pack import Order, first_that_fit, ordered
+from ragthrift.compress.pool import Pool, pool
+from ragthrift.compress.select import Limits, Selection, assemble, select
+from ragthrift.compress.signals import Signals, gather
+from ragthrift.compress.weights import WEIGHTS
+from ragthrift.errors import ConfigurationError
+from ragthrift.events import emit
+from ragthrift.models.base import Embedder, Scorer
+from ragthrift.models.calls import Call, Failure, Numbers, aanswer, answer
+from ragthrift.plan import arun, run
+from ragthrift.tokens import Approximate, TokenCounter, render
+from ragthrift.types import Decision, Lean, Passage, Reason, Receipt, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    Plan = Generator[Call, Numbers | Failure, Lean]
+
+OnEmpty = Literal["keep_top1", "pass_through", "abstain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compressor:
+    """Keeps the sentences, rows, items and code blocks that a question needs, word for word, within a token budget.
+
+    `budget` is a number of tokens, or a share of the rendered context when it is a float up to 1. `max_loss` instead
+    stops as soon as enough evidence is kept that, on the rows it was calibrated on, no more than this share of
+    questions lost any; with both, the smaller context wins. Without a model the choice rests on words and on the
+    links between passages; `embedder` adds meaning, and `scorer` a cross-encoder that looks at no more than
+    `scored_share` of the units, those whose fate it can change.
+
+    `order` is that of the kept passages: as given (stable, so a provider's prompt cache keeps its prefix), the best at
+    both `edges`, or by `score`. `floor` drops units less likely needed than this; if nothing is left, `on_empty` says
+    what happens. `per_source` caps the share of the budget that one source may fill. Contexts of less than
+    `min_tokens`, and questions that ask to list or summarise everything, pass through unless `budget` is a number of
+    tokens. A model that fails or takes longer than `timeout_s` is done without. `shadow` decides and records, and
+    leaves the passages as they were.
+    """
+
+    budget: int | float | None = None
+    max_loss: float | None = None
+    scorer: Scorer | None = None
+    embedder: Embedder | None = None
+    counter: TokenCounter = Approximate()
+    joiner: str = "\n\n"
+    order: Order = "source"
+    on_empty: OnEmpty = "keep_top1"
+    floor: float = 0.0
+    per_source: float = 1.0
+    scored_share: float = 1 / 3
+    min_tokens: int = 200
+    language: str = "en"
+    timeout_s: float | None = 30.0
+    shadow: bool = False
+    certificate: Certificate | None = None
+    weights: Weights = WEIGHTS
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def models(self) -> str:
+        """What scores the units, for certificates: they hold for these models only."""
+        names = [type(model).__name__ for model in (self.embedder, self.scorer) if model is not None]
+        return "+".join(["lexical", *names])
+
+    def lean(self, query: str, passages: Sequence[Passage]) -> Lean:
+        """The lean context for `query`, with the receipt of every unit kept and dropped."""
+        clean = _clean(passages)
+        start = time.perf_counter()
+        try:
+            lean = run(self._plan(query, clean), lambda call: answer(call, self.timeout_s))
+        except Exception as error:  # noqa: BLE001  # a broken compressor must not break the request
+            lean = self._unranked(clean, f"{type(error).__name__}: {error}")
+        return self._finished(clean, lean, start)
+
+    async def alean(self, query: str, passages: Sequence[Passage]) -> Lean:
+        """`lean`, awaiting the models."""
+        clean = _clean(passages)
+        start = time.perf_counter()
+        try:
+            lean = await arun(self._plan(query, clean), lambda call: aanswer(call, self.timeout_s))
+        except Exception as error:  # noqa: BLE001  # a broken compressor must not break the request
+            lean = self._unranked(clean, f"{type(error).__name__}: {error}")
+        return self._finished(clean, lean, start)
+
+    def mass_needed(self, row: Labelled) -> float:
+        """The mass at which a compressor like this one loses no evidence of the row; for `calibrate`.
+
+        Evidence that lies in no unit, such as a range of whitespace, needs none.
+        """
+        passages = _clean(row.passages)
+        table = pool(row.query, passages, language=self.language)
+        signals = run(self._signals(row.query, passages, table), lambda call: answer(call, self.timeout_s))
+        everything = Limits(tokens=sys.maxsize)
+        chosen = select(table, passages, signals.needed, everything, counter=Approximate(), joiner=self.joiner)
+        reached = [
+            chosen.reached.get(c, 1.0)
+            for passage, span in row.evidence
+            for c in table.of[passage]
+            if table.candidates[c].unit.start < span.end and span.start < table.candidates[c].unit.end
+        ]
+        return max(reached, default=0.0) + 1e-9  # selection stops at the mass, so it must lie above
+
+    def _plan(self, query: str, passages: tuple[Passage, ...]) -> Plan:
+        before = self.counter.count(render(passages, self.joiner))
+        limits = self._limits(before)
+        if (before <= limits.tokens and limits.mass == 1) or self._nothing_to_win(query, before):
+            return self._whole(passages, before)
+        table = pool(query, passages, language=self.language)
+        signals = yield from self._signals(query, passages, table)
+        if not table.asked & table.holders.keys() and not signals.scored_pairs:
+            return self._unranked(passages, "no word of the query is in the passages")
+        if max(signals.needed, default=0.0) < self.floor:
+            return self._empty(passages, table, signals, before)
+        chosen = select(table, passages, signals.needed, limits, counter=self.counter, joiner=self.joiner)
+        if not chosen.kept:
+            return self._unranked(passages, "no unit fits the budget", best=_best(table, signals))
+        return self._packed(passages, table, signals, chosen, before)
+
+    def _signals(
+        self, query: str, passages: Sequence[Passage], table: Pool
+    ) -> Generator[Call, Numbers | Failure, Signals]:
+        look = first_look(table)
+        belief = bridged(table, look, believe(look, self.weights), self.weights)
+        return (
+            yield from gather(
+                query,
+                passages,
+                table,
+                belief,
+                scorer=self.scorer,
+                embedder=self.embedder,
+                share=self.scored_share,
+            )
+        )
+
+    def _limits(self, before: int) -> Limits:
+        tokens = sys.maxsize
+        if self.budget is not None:
+            tokens = self.budget if isinstance(self.budget, int) else int(self.budget * before)
+        mass = self._certified().mass if self.max_loss is not None else 1.0
+        return Limits(tokens, self.per_source, mass, self.floor)
+
+    def _certified(self) -> Certificate:
+        if self.certificate is not None:
+            return self.certificate
+        return shipped(self.models, self.max_loss or 0.0)
+
+    def _nothing_to_win(self, query: str, before: int) -> bool:
+        """Whether to leave the context alone; a budget in tokens is a promise and leaves no choice."""
+        if isinstance(self.budget, int):
+            return False
+        return before < self.min_tokens or asks_for_everything(query)
+
+    def _whole(self, passages: tuple[Passage, ...], before: int) -> Lean:
+        return Lean(passages, (), before, before, Receipt(_uniform(passages, kept=True, reason="pass_through")))
+
+    def _unranked(self, passages: tuple[Passage, ...], why: str, *, best: int | None = None) -> Lean:
+        """The fallback: passages in the retriever's order, or the one that holds the best unit first, until full."""
+        before = self.counter.count(render(passages, self.joiner))
+        first = [passages[best]] if best is not None else []
+        queue = [*first, *(p for p in passages if not first or p.index != best)]
+        kept = first_that_fit(queue, self._limits(before).tokens, counter=self.counter, joiner=self.joiner)
+        kept = tuple(sorted(kept, key=lambda passage: passage.index))
+        decisions = [_whole_decision(p, kept=True, reason="pass_through") for p in kept]
+        dropped = _missing(passages, kept)
+        decisions += [_whole_decision(p, kept=False, reason="over_budget") for p in dropped]
+        after = self.counter.count(render(kept, self.joiner))
+        return Lean(kept, dropped, before, after, Receipt(tuple(decisions), (why,)), abstained=bool(passages) and not kept)
+
+    def _empty(self, passages: tuple[Passage, ...], table: Pool, signals: Signals, before: int) -> Lean:
+        """What the caller chose for passages none of which looks relevant."""
+        if self.on_empty == "pass_through":
+            lean = self._unranked(passages, "nothing is relevant: passed through")
+        elif self.on_empty == "keep_top1":
+            top = max(range(len(signals.needed)), key=lambda c: signals.needed[c])
+            only = passages[table.candidates[top].passage]
+            kept = first_that_fit([only], self._limits(before).tokens, counter=self.counter, joiner=self.joiner)
+            lean = Lean(kept, _missing(passages, kept), before, self.counter.count(render(kept, self.joiner)))
+        else:
+            lean = Lean((), passages, before, 0, abstained=True)
+        decisions = tuple(
+            Decision(d.index, d.span, any(p.index == d.index for p in lean.kept), "irrelevant", d.score)
+            for d in _decisions(table, signals, {}, set())
+        )
+        fallbacks = (*signals.fallbacks, *lean.receipt.fallbacks)
+        return replace(lean, receipt=Receipt(decisions, fallbacks, signals.scored_pairs, len(table.candidates)))
+
+    def _packed(
+        self, passages: tuple[Passage, ...], table: Pool, signals: Signals, chosen: Selection, before: int
+    ) -> Lean:
+        kept = assemble(table, passages, chosen.kept)
+        best = [max((signals.needed[c] for c in own), default=0.0) for own in table.of]
+        lean = ordered(kept, lambda passage: best[passage.index], self.order)
+        receipt = Receipt(
+            tuple(_decisions(table, signals, chosen.reasons, chosen.kept)),
+            signals.fallbacks,
+            signals.scored_pairs,
+            len(table.candidates),
+        )
+        return Lean(lean, _missing(passages, lean), before, self.counter.count(render(lean, self.joiner)), receipt)
+
+    def _finished(self, passages: tuple[Passage, ...], lean: Lean, start: float) -> Lean:
+        """The result with its time, reported; in shadow mode what would have happened is reported and not done."""
+        receipt = replace(lean.receipt, elapsed_ms=(time.perf_counter() - start) * 1000, shadow=self.shadow)
+        for why in receipt.fallbacks:
+            emit("compress.fallback", reason=why)
+        emit(
+            "compress.done",
+            tokens_before=lean.tokens_before,
+            tokens_after=lean.tokens_after,
+            elapsed_ms=receipt.elapsed_ms,
+            scored_pairs=receipt.scored_pairs,
+            shadow=self.shadow,
+        )
+        if self.shadow:
+            return Lean(passages, (), lean.tokens_before, lean.tokens_before, receipt)
+        return replace(lean, receipt=receipt)
+
+
+def _check(compressor: Compressor) -> None:
+    """Raise a ConfigurationError for the first setting that cannot work."""
+    budget = compressor.budget
+    if budget is None and compressor.max_loss is None:
+        raise ConfigurationError("give a budget (tokens, or a share such as 0.25), max_loss (such as 0.02), or both")
+    if isinstance(budget, bool) or (isinstance(budget, int) and budget < 1):
+        raise ConfigurationError(f"budget must be at least 1 token, got {budget!r}")
+    if isinstance(budget, float) and not 0 < budget <= 1:
+        raise ConfigurationError(f"budget as a float is a share above 0 and up to 1, got {budget!r}; use an int for tokens")
+    if not isinstance(budget, int | float | None):
+        raise ConfigurationError(f"budget must be an int (tokens) or a float (share), got {budget!r}")
+    for name, words in (("order", ("source", "edges", "score")), ("on_empty", ("keep_top1", "pass_through", "abstain"))):
+        if getattr(compressor, name) not in words:
+            raise ConfigurationError(f"{name} must be one of {words}, got {getattr(compressor, name)!r}")
+    for name in ("floor", "per_source", "scored_share"):
+        if not 0 <= getattr(compressor, name) <= 1:
+            raise ConfigurationError(f"{name} must lie between 0 and 1, got {getattr(compressor, name)!r}")
+    if compressor.timeout_s is not None and not compressor.timeout_s > 0:
+        raise ConfigurationError(f"timeout_s must be above 0, or None for no limit, got {compressor.timeout_s!r}")
+    if compressor.max_loss is not None:
+        certificate = compressor._certified()
+        if certificate.max_loss > compressor.max_loss or certificate.models != compressor.models:
+            raise ConfigurationError(
+                f"the certificate promises max_loss={certificate.max_loss!r} for {certificate.models}, not "
+                f"{compressor.max_loss!r} for {compressor.models}: calibrate again with this compressor"
+            )
+
+
+def _clean(passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    """The passages numbered by their place, content that is no text read as empty."""
+    return tuple(
+        replace(passage, index=index, spans=(), text=passage.text if isinstance(passage.text, str) else "")
+        for index, passage in enumerate(passages)
+    )
+
+
+def _missing(passages: Sequence[Passage], kept: Sequence[Passage]) -> tuple[Passage, ...]:
+    held = {passage.index for passage in kept}
+    return tuple(passage for passage in passages if passage.index not in held)
+
+
+def _best(table: Pool, signals: Signals) -> int:
+    return table.candidates[max(range(len(signals.needed)), key=lambda c: signals.needed[c])].passage
+
+
+def _whole_decision(passage: Passage, *, kept: bool, reason: Reason) -> Decision:
+    return Decision(passage.index, Span(0, len(passage.text)), kept, reason, passage.score or 0.0)
+
+
+def _uniform(passages: Sequence[Passage], *, kept: bool, reason: Reason) -> tuple[Decision, ...]:
+    return tuple(_whole_decision(passage, kept=kept, reason=reason) for passage in passages)
+
+
+def _decisions(table: Pool, signals: Signals, reasons: dict[int, Reason], kept: set[int]) -> Iterator[Decision]:
+    for c, (candidate, score) in enumerate(zip(table.candidates, signals.needed, strict=True)):
+        span = Span(candidate.unit.start, candidate.unit.end)
+        yield Decision(candidate.passage, span, c in kept, reasons.get(c, "over_budget"), score)

@@ -1,0 +1,163 @@
+"""The pool: every unit of every retrieved passage with its words, and how rare each word is among them.
+
+All statistics are of the pool itself, so nothing needs a corpus, a language model or a list of stop words: a word that
+every passage holds says nothing, whatever its language.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragthrift.text import Unit, stem, units, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ragthrift.types import Passage
+
+OVERLAP_PROBE = 24
+"""Characters that two chunks must share at their ends before they count as cut from one text."""
+OVERLAP_PASSAGES = 200
+"""Above this many passages the search for overlapping chunks, which is quadratic, is left out."""
+
+_QUALIFIER = re.compile(r"\s*\([^()]*\)\s*$")  # "Kiss and Tell (1945 film)": prose names it without the bracket
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One unit that may be kept: where it stands, and its stemmed words in order and as a set.
+
+    `place` counts units from the start of the passage's source, so that the second chunk of a document does not
+    look like the beginning of one.
+    """
+
+    passage: int
+    place: int
+    unit: Unit
+    words: tuple[str, ...]
+    bag: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A query and all candidates, with the words of each passage and the inverse document frequencies of both levels.
+
+    `of[p]` lists the candidates of passage p in order; `holders[w]` the passages that hold word w, title included;
+    `source[p]` is the same number for passages that were cut from one document.
+    """
+
+    query: tuple[str, ...]
+    asked: frozenset[str]
+    candidates: tuple[Candidate, ...]
+    of: tuple[tuple[int, ...], ...]
+    titles: tuple[tuple[str, ...], ...]
+    vocabulary: tuple[frozenset[str], ...]
+    holders: Mapping[str, Sequence[int]]
+    source: tuple[int, ...]
+    idf: Mapping[str, float]
+    unit_idf: Mapping[str, float]
+
+    def rare(self, word: str) -> bool:
+        """Whether few enough passages hold the word for it to link two of them."""
+        return len(self.holders.get(word, ())) <= max(2, 0.3 * len(self.of))
+
+
+def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Pool:
+    """The candidates of `passages` and the statistics of the pool they form."""
+    source, offset = _sources(passages)
+    titles = tuple(_stems(_QUALIFIER.sub("", passage.title)) for passage in passages)
+    candidates: list[Candidate] = []
+    of: list[tuple[int, ...]] = []
+    counts = [0] * len(passages)
+    for index, passage in enumerate(passages):
+        first = len(candidates)
+        before = counts[offset[index]] if offset[index] >= 0 else 0
+        for number, unit in enumerate(units(passage.text, language=language)):
+            stems = _stems(passage.text[unit.start : unit.end])
+            candidates.append(Candidate(index, before + number, unit, stems, frozenset(stems)))
+        counts[index] = before + len(candidates) - first
+        of.append(tuple(range(first, len(candidates))))
+    vocabulary = tuple(
+        frozenset(title).union(*(candidates[c].bag for c in own)) for title, own in zip(titles, of, strict=True)
+    )
+    holders: dict[str, list[int]] = {}
+    for index, bag in enumerate(vocabulary):
+        for word in bag:
+            holders.setdefault(word, []).append(index)
+    asked = _stems(query)
+    return Pool(
+        query=asked,
+        asked=frozenset(asked),
+        candidates=tuple(candidates),
+        of=tuple(of),
+        titles=titles,
+        vocabulary=vocabulary,
+        holders=holders,
+        source=source,
+        idf={word: _idf(len(passages), len(held)) for word, held in holders.items()},
+        unit_idf=_unit_idf(asked, candidates, titles),
+    )
+
+
+def _stems(text: str) -> tuple[str, ...]:
+    return tuple(map(stem, words(text)))
+
+
+def _idf(total: int, holding: int) -> float:
+    """Robertson and Sparck Jones' weight as BM25 uses it, kept above zero by the added one (Lucene's form)."""
+    return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
+
+
+def _unit_idf(asked: Iterable[str], candidates: Sequence[Candidate], titles: Sequence[tuple[str, ...]]) -> dict[str, float]:
+    """Rarity among units of the query's words; a unit has its title's words too."""
+    wanted = frozenset(asked)
+    title_words = [wanted.intersection(title) for title in titles]
+    held = Counter[str]()
+    for candidate in candidates:
+        held.update((wanted & candidate.bag) | title_words[candidate.passage])
+    return {word: _idf(len(candidates), held[word]) for word in wanted if word in held}
+
+
+def _sources(passages: Sequence[Passage]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """For each passage the number of its source, and the passage that comes just before it in that source (-1: none).
+
+    Passages of one named source belong together; so do chunks whose ends overlap, which is how a text splitter
+    leaves its mark when it names no source.
+    """
+    group = list(range(len(passages)))
+    before = [-1] * len(passages)
+    named: dict[str, int] = {}
+    for index, passage in enumerate(passages):
+        if passage.source:
+            group[index] = named.setdefault(passage.source, index)
+    if len(passages) <= OVERLAP_PASSAGES:
+        for index, passage in enumerate(passages):
+            head = passage.text[:OVERLAP_PROBE]
+            if len(head) < OVERLAP_PROBE or not head.strip():
+                continue
+            for other, candidate in enumerate(passages):
+                if other != index and _continues(candidate.text, passage.text, head):
+                    before[index] = other
+                    group[index] = group[other]
+                    break
+    return tuple(_root(group, index) for index in range(len(group))), tuple(
+        other if other < index else -1 for index, other in enumerate(before)
+    )
+
+
+def _continues(text: str, following: str, head: str) -> bool:
+    """Whether the end of `text` is the beginning of `following`."""
+    at = text.find(head, max(1, len(text) - len(following)))
+    return at > 0 and following.startswith(text[at:])
+
+
+def _root(group: Sequence[int], index: int) -> int:
+    for _ in group:
+        if group[index] == index:
+            break
+        index = group[index]
+    return index

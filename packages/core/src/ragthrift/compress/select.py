@@ -1,0 +1,197 @@
+"""Which units to keep: greedy by need per token under a hard budget, each unit paying for what it cannot stand without.
+
+Costs are those of the rendered passage with and without the unit, so labels, gaps between spans and tokens that merge
+at a seam are all paid for when the choice is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ragthrift.compress.repair import required
+from ragthrift.duplicates import fact
+from ragthrift.tokens import label, render
+from ragthrift.types import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ragthrift.compress.pool import Pool
+    from ragthrift.text import Unit
+    from ragthrift.tokens import TokenCounter
+    from ragthrift.types import Passage, Reason
+
+LENGTH_POWER = 0.25
+"""A unit's worth is its probability over its length to this power: between best first (0) and most per token (1)."""
+MISSES = 24
+"""Units in a row that do not fit before the rest are taken not to fit either."""
+WIDEST_GAP = 8
+"""Whitespace between two kept neighbours that is wider than this is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a selection may hold: tokens in all, and the shares that one source and the found evidence may reach.
+
+    `mass` is the share of all expected evidence at which selection stops; 1 means that only the tokens stop it.
+    """
+
+    tokens: int
+    per_source: float = 1.0
+    mass: float = 1.0
+    floor: float = 0.0
+
+
+@dataclass(slots=True)
+class Selection:
+    """The units chosen so far, why each candidate was kept or dropped, and in which bundles they came.
+
+    `reached` is the share of the expected evidence that was in when each unit, or the fact it repeats, was chosen.
+    """
+
+    kept: set[int] = field(default_factory=set[int])
+    reasons: dict[int, Reason] = field(default_factory=dict[int, "Reason"])
+    order: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
+    reached: dict[int, float] = field(default_factory=dict[int, float])
+
+
+def select(
+    pool: Pool,
+    passages: Sequence[Passage],
+    needed: Sequence[float],
+    limits: Limits,
+    *,
+    counter: TokenCounter,
+    joiner: str,
+) -> Selection:
+    """The units worth keeping within `limits`, with the reason for every candidate."""
+    basket = _Basket(pool, passages, counter, joiner)
+    chosen = Selection()
+    seen: dict[tuple[str, ...], float] = {}
+    common = _common(pool)
+    total, mass, misses = sum(needed), 0.0, 0
+    for c in sorted(range(len(needed)), key=lambda c: -_worth(pool, needed, c)):
+        if c in chosen.kept:
+            continue
+        if needed[c] < limits.floor or (total and mass >= limits.mass * total):
+            chosen.reasons[c] = "irrelevant"
+            continue
+        chosen.reasons[c] = "over_budget"
+        if misses >= MISSES:
+            continue
+        stated = basket.fact(c, common)
+        if stated in seen:
+            chosen.reasons[c] = "duplicate"
+            chosen.reached[c] = seen[stated]
+            mass += needed[c]
+            continue
+        bundle = tuple(sorted({c, *required(pool, passages, chosen.kept, c)}))
+        spent, source = basket.cost(bundle)
+        if basket.spent + spent > limits.tokens:
+            misses += 1
+            continue
+        if limits.per_source < 1 and basket.by_source.get(source, 0) + spent > limits.per_source * limits.tokens:
+            chosen.reasons[c] = "source_cap"
+            continue
+        misses = 0
+        basket.add(bundle, spent, source)
+        chosen.order.append(bundle)
+        seen[stated] = mass / total if total else 0.0
+        for unit in bundle:
+            chosen.kept.add(unit)
+            chosen.reasons[unit] = "kept" if unit == c else "repair"
+            chosen.reached[unit] = seen[stated]
+        mass += sum(needed[unit] for unit in bundle)
+    _shrink(chosen, pool, passages, limits.tokens, counter, joiner)
+    return chosen
+
+
+def excerpt(passage: Passage, units: Sequence[Unit]) -> tuple[str, tuple[Span, ...]]:
+    """The text of the given units of a passage, and the verbatim ranges it is made of.
+
+    Neighbours keep what stands between them. A gap becomes a line break where it held one, so that rows and list
+    items stay on their own lines, and a space elsewhere.
+    """
+    spans: list[Span] = []
+    for unit in units:
+        between = passage.text[spans[-1].end : unit.start] if spans else "?"
+        if spans and len(between) <= WIDEST_GAP and not between.strip():
+            spans[-1] = Span(spans[-1].start, unit.end)
+        else:
+            spans.append(Span(unit.start, unit.end))
+    pieces: list[str] = []
+    for number, span in enumerate(spans):
+        if number:
+            pieces.append("\n" if "\n" in passage.text[spans[number - 1].end : span.start] else " ")
+        pieces.append(passage.text[span.start : span.end])
+    return "".join(pieces), tuple(spans)
+
+
+def assemble(pool: Pool, passages: Sequence[Passage], kept: set[int]) -> list[Passage]:
+    """The kept passages in the order given, each with the kept units of its text and their spans."""
+    lean: list[Passage] = []
+    for index, own in enumerate(pool.of):
+        units = [pool.candidates[c].unit for c in own if c in kept]
+        if units:
+            text, spans = excerpt(passages[index], units)
+            lean.append(replace(passages[index], text=text, spans=spans, index=index))
+    return lean
+
+
+class _Basket:
+    """What the kept units of each passage cost when rendered."""
+
+    def __init__(self, pool: Pool, passages: Sequence[Passage], counter: TokenCounter, joiner: str) -> None:
+        self._pool, self._passages, self._counter = pool, passages, counter
+        self._joiner = counter.count(joiner) if joiner else 0
+        self._units: dict[int, list[int]] = {}
+        self._costs: dict[int, int] = {}
+        self.spent = 0
+        self.by_source: dict[int, int] = {}
+
+    def cost(self, bundle: tuple[int, ...]) -> tuple[int, int]:
+        """The tokens that `bundle`, units of one passage, would add, and its source."""
+        index = self._pool.candidates[bundle[0]].passage
+        rendered = self._rendered(index, sorted((*self._units.get(index, ()), *bundle)))
+        joiner = self._joiner if index not in self._costs and self._costs else 0
+        return rendered - self._costs.get(index, 0) + joiner, self._pool.source[index]
+
+    def add(self, bundle: tuple[int, ...], tokens: int, source: int) -> None:
+        index = self._pool.candidates[bundle[0]].passage
+        joiner = self._joiner if index not in self._costs and self._costs else 0
+        self._units[index] = sorted((*self._units.get(index, ()), *bundle))
+        self._costs[index] = self._costs.get(index, 0) + tokens - joiner
+        self.spent += tokens
+        self.by_source[source] = self.by_source.get(source, 0) + tokens
+
+    def fact(self, c: int, common: Callable[[str], bool]) -> tuple[str, ...]:
+        """What the candidate states, for the test of duplicates."""
+        candidate = self._pool.candidates[c]
+        text = self._passages[candidate.passage].text[candidate.unit.start : candidate.unit.end]
+        return fact(text, candidate.words, common)
+
+    def _rendered(self, index: int, units: Sequence[int]) -> int:
+        passage = self._passages[index]
+        text, _ = excerpt(passage, [self._pool.candidates[c].unit for c in units])
+        return self._counter.count(label(passage) + text)
+
+
+def _worth(pool: Pool, needed: Sequence[float], c: int) -> float:
+    unit = pool.candidates[c].unit
+    return needed[c] / (unit.end - unit.start) ** LENGTH_POWER
+
+
+def _common(pool: Pool) -> Callable[[str], bool]:
+    most = max(2, len(pool.of) // 2)
+    return lambda word: len(pool.holders.get(word, ())) > most
+
+
+def _shrink(
+    chosen: Selection, pool: Pool, passages: Sequence[Passage], tokens: int, counter: TokenCounter, joiner: str
+) -> None:
+    """Give back the last units chosen until the whole rendered context fits: seams between passages may cost more."""
+    while chosen.order and counter.count(render(assemble(pool, passages, chosen.kept), joiner)) > tokens:
+        for unit in chosen.order.pop():
+            chosen.kept.discard(unit)
+            chosen.reasons[unit] = "over_budget"
