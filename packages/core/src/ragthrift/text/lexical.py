@@ -106,9 +106,10 @@ def stem(word: str) -> str:
         word = word.removesuffix(ending)
     if len(word) < 5 or not (word.isascii() and word.isalpha()):
         return word
-    word = _singular(word)
-    word = _base(word)
-    return word[:-1] if len(word) >= 5 and word.endswith("e") else word
+    word = _base(_singular(word))
+    if len(word) < 5 or not word.endswith("e"):
+        return word
+    return word[:-2] + "y" if word.endswith("ie") else word[:-1]
 
 
 def _singular(word: str) -> str:

@@ -52,13 +52,13 @@ def cut(text: str, start: int, limit: int, end: int) -> int:
     """
     half = start + (limit - start) // 2
     at = text.rfind("\n", half, limit) + 1 or _last_space(text, half, limit) or _last_space(text, start, half)
-    if at > start and not _inside_grapheme(text, at):
+    if at > start and not _inside_grapheme(text, start, at):
         return at
     for back in range(limit, max(start, limit - _NEAR), -1):
-        if not _inside_grapheme(text, back):
+        if not _inside_grapheme(text, start, back):
             return back
     for forth in range(limit + 1, min(end, limit + _NEAR)):
-        if not _inside_grapheme(text, forth):
+        if not _inside_grapheme(text, start, forth):
             return forth
     return limit if end - limit > _NEAR else end
 
@@ -136,9 +136,9 @@ def _last_space(text: str, start: int, end: int) -> int:
     return at
 
 
-def _inside_grapheme(text: str, at: int) -> bool:
-    """Whether a cut before `text[at]` would part what is seen as one character."""
-    if not 0 < at < len(text):
+def _inside_grapheme(text: str, start: int, at: int) -> bool:
+    """Whether a cut before `text[at]` would part what is seen as one character; `start` begins one."""
+    if not start < at < len(text):
         return False
     before, after = text[at - 1], text[at]
     if after.isascii():
@@ -150,7 +150,7 @@ def _inside_grapheme(text: str, at: int) -> bool:
         or "\U000e0020" <= after <= "\U000e007f"  # tags of regional flags
         or "\u1160" <= after <= "\u11ff"  # vowels and finals of a Hangul syllable
         or ("\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff")
-        or (_is_regional(before) and _is_regional(after) and _regionals_before(text, at) % 2 == 1)
+        or (_is_regional(before) and _is_regional(after) and _regionals_before(text, start, at) % 2 == 1)
     )
 
 
@@ -158,9 +158,9 @@ def _is_regional(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _regionals_before(text: str, at: int) -> int:
-    """How many regional indicators stand in a row before `at`: two make a flag."""
-    count = 0
-    while count < _NEAR and count < at and _is_regional(text[at - 1 - count]):
-        count += 1
-    return count
+def _regionals_before(text: str, start: int, at: int) -> int:
+    """How many regional indicators stand in a row between `start` and `at`: two make a flag."""
+    first = at
+    while first > start and _is_regional(text[first - 1]):
+        first -= 1
+    return at - first

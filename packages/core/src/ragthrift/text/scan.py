@@ -46,6 +46,8 @@ class Scan:
         self.lines: list[str] = _LINE.findall(sheet.text)
         self.starts = [0, *accumulate(map(len, self.lines))]
         self.items: list[_Item] = []
+        self.siblings: tuple[int, ...] = ()
+        """What the outermost items of the list need."""
         self.read_to = 0
         """Up to here a JSON value was looked for in vain: looking there again would take quadratic time."""
 
@@ -85,17 +87,24 @@ class Scan:
 
     def json(self, at: int) -> int:
         """The line after the JSON array or object that begins at line `at`."""
-        start = self.starts[at] + len(self.lines[at]) - len(self.lines[at].lstrip())
-        if start < self.read_to or self.sheet.text[start] not in "[{":
-            return at
-        end, whole = members.value_end(self.sheet.text, start)
-        after = bisect_left(self.starts, end)
-        if not whole or self.sheet.text[end : self.starts[after]].strip():
-            self.read_to = end
+        start, end = self._json(at)
+        if start == end:
             return at
         self.sheet.block()
         members.add_value(self.sheet, start, end)
-        return after
+        return bisect_left(self.starts, end)
+
+    def _json(self, at: int) -> tuple[int, int]:
+        """From where to where the JSON array or object reaches that line `at` begins with and that fills its lines."""
+        text, line = self.sheet.text, self.lines[at]
+        start = self.starts[at] + len(line) - len(line.lstrip())
+        if text[start] not in "[{" or start < self.read_to:
+            return start, start
+        end, whole = members.value_end(text, start)
+        if whole and not text[end : self.starts[bisect_left(self.starts, end)]].strip():
+            return start, end
+        self.read_to = end
+        return start, start
 
     def heading(self, at: int) -> int:
         """The line after the ATX or underlined heading that begins at line `at`."""
@@ -167,9 +176,6 @@ class Scan:
         self.siblings = (*self.sheet.units[last].needs, last) if introduced else ()
         return self.siblings
 
-    siblings: tuple[int, ...] = ()
-    """What the outermost items of the list need."""
-
     def _introduces(self, unit: int, label: int) -> bool:
         size = self.sheet.units[unit].end - self.sheet.units[unit].start
         return size <= label or (size <= _LEAD_IN and self.sheet.of(unit).endswith((":", "：")))
@@ -209,24 +215,15 @@ class Scan:
         if _OPENER.match(line):
             if _FENCE.match(line) or _ATX.match(line) or _BREAK.match(line) or self._begins_item(line):
                 return True
-            if line.lstrip()[0] in "[{":
-                return self._is_json(at)
+            start, end = self._json(at)
+            if end > start:
+                return True
         return table.measure(self.lines, at)[1] > 0
 
     def _begins_item(self, line: str) -> bool:
         """Whether `line` begins an item; in running text only a bullet or a first number does, as in Markdown."""
         mark = _ITEM.match(line)
         return bool(mark) and (bool(self.items) or mark[2] in "-*+•‣◦▪●○" or mark[2].strip("(.)") in ("1", "a", "i"))
-
-    def _is_json(self, at: int) -> bool:
-        start = self.starts[at] + len(self.lines[at]) - len(self.lines[at].lstrip())
-        if start < self.read_to:
-            return False
-        end, whole = members.value_end(self.sheet.text, start)
-        whole = whole and not self.sheet.text[end : self.starts[bisect_left(self.starts, end)]].strip()
-        if not whole:
-            self.read_to = end
-        return whole
 
     def _add_code(self, at: int, end: int) -> None:
         self.sheet.block()
