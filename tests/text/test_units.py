@@ -178,6 +178,20 @@ def test_an_unclosed_fence_reaches_to_the_end():
     ]
 
 
+def test_a_chunk_that_begins_inside_a_fence():
+    assert cut("    a = f(1)\nb = [2]\n```\n\nThis is prose. It goes on.") == [
+        ("code", "a = f(1)\nb = [2]\n```"),
+        ("sentence", "This is prose."),
+        ("sentence", "It goes on."),
+    ]
+    assert cut("b = [2]\n```\nProse here.\n```python\nc = 3\n```") == [
+        ("code", "b = [2]\n```"),
+        ("sentence", "Prose here."),
+        ("code", "```python\nc = 3\n```"),
+    ]
+    assert cut("Prose. Run this:\n```\n\nc = 3")[-1] == ("code", "```\n\nc = 3")
+
+
 def test_indented_code_is_one_unit_and_indented_prose_is_not():
     text = "Call it:\n\n    f(x)\n\n    g(y)\n\nDone."
     assert cut(text) == [("sentence", "Call it:"), ("code", "f(x)\n\n    g(y)"), ("sentence", "Done.")]

@@ -54,7 +54,7 @@ class Scan:
     def run(self) -> None:
         """Write down all units."""
         readers = (self.fence, self.json, self.heading, self.rule, self.table, self.item, self.indented, self.paragraph)
-        at = 0
+        at = self.cut_fence()
         while at < len(self.lines):
             line = self.lines[at]
             if not line.strip():
@@ -67,6 +67,27 @@ class Scan:
                 if after > at:
                     at = after
                     break
+
+    def cut_fence(self) -> int:
+        """The line after the code block that the text begins inside of, 0 when it does not.
+
+        A chunk may have lost the opening fence. Taken for one, the closing fence would turn what is code into prose
+        and what is prose into code.
+        """
+        fences = [at for at, line in enumerate(self.lines) if _FENCE.match(line)][:2]
+        first = fences[0] if fences else 0
+        if not first or self._has_info(first) or not self.lines[first - 1].strip() or _is_prose(self.lines[:first]):
+            return 0
+        is_last = len(fences) == 1
+        below = self.lines[first + 1].strip() if first + 1 < len(self.lines) else ""
+        if below if is_last else not self._has_info(fences[1]):
+            return 0
+        self._add_code(0, first + 1)
+        return first + 1
+
+    def _has_info(self, at: int) -> bool:
+        fence = _FENCE.match(self.lines[at])
+        return bool(fence and self.lines[at][fence.end() :].strip())
 
     def fence(self, at: int) -> int:
         """The line after the fenced code block that begins at line `at`, or `at` when none does."""
@@ -83,7 +104,7 @@ class Scan:
 
     def _closes(self, at: int, mark: str) -> bool:
         closing = _FENCE.match(self.lines[at])
-        return bool(closing and closing[1].startswith(mark) and not self.lines[at][closing.end() :].strip())
+        return bool(closing and closing[1].startswith(mark) and not self._has_info(at))
 
     def json(self, at: int) -> int:
         """The line after the JSON array or object that begins at line `at`."""
