@@ -26,6 +26,8 @@ def needs(text: str, **settings: object) -> dict[str, list[str]]:
         ("See e.g. Fig. 3 in v2.3.1. It works!", ["See e.g. Fig. 3 in v2.3.1.", "It works!"]),
         ("The U.S. economy grew 3.2%. Prices fell.", ["The U.S. economy grew 3.2%.", "Prices fell."]),
         ("J. R. R. Tolkien wrote it. He was born in 1892.", ["J. R. R. Tolkien wrote it.", "He was born in 1892."]),
+        ("Paths such as `../docs` stay. Next.", ["Paths such as `../docs` stay.", "Next."]),
+        ("Built in 1990.[3] It burned.", ["Built in 1990.[3]", "It burned."]),
         ("Is it? Yes! It is…", ["Is it?", "Yes!", "It is…"]),
         ("A wrapped\nsentence goes on. Next one.", ["A wrapped\nsentence goes on.", "Next one."]),
         ("One.\r\n\r\nTwo\r\nlines.", ["One.", "Two\r\nlines."]),

@@ -21,6 +21,9 @@ _NEAR = 32
 # The module is compiled and comes without types.
 _find = cast("Callable[[str, str], list[dict[str, int]]]", vars(sentencex)["get_sentence_boundaries"])
 
+_INSIDE = re.compile(r"[a-z0-9/\\_]")
+"""What no sentence begins with when no space is before it: `../docs` is one word."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ODD_SPACE = re.compile(r"[^\S\x00-\x7f]")
 _SPACE = re.compile(r"\s")
@@ -29,7 +32,7 @@ _SPACE = re.compile(r"\s")
 def sentences(text: str, start: int, end: int, language: str, max_chars: int) -> Iterator[tuple[int, int]]:
     """The sentences of `text[start:end]`, each at most about `max_chars` long, without the whitespace around them."""
     block = _plain(text[start:end])
-    for first, last in _joined_marks(block, _boundaries(block, language)):
+    for first, last in _rejoined(block, _boundaries(block, language)):
         if last - first <= max_chars:
             yield start + first, start + last
         else:
@@ -106,11 +109,12 @@ def _segment(window: str, language: str) -> list[int]:
     return ends
 
 
-def _joined_marks(block: str, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """`spans` with those of nothing but punctuation joined to the sentence before."""
+def _rejoined(block: str, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """`spans`, joined to the sentence before where they are mere punctuation or go on in the middle of a word."""
     held: tuple[int, int] | None = None
     for start, end in spans:
-        if held and end - start <= 3 and not any(map(str.isalnum, block[start:end])):
+        bare = end - start <= 3 and not any(map(str.isalnum, block[start:end]))
+        if held and (bare or (held[1] == start and _INSIDE.match(block, start))):
             held = held[0], end
             continue
         if held:
