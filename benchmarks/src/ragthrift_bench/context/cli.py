@@ -402,7 +402,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         nargs="+",
         metavar="NAME_OR_PATH",
-        help="embedded (default), a .jsonl file, or a folder of RAGTHRIFT_DATA; NAME:untitled, :shuffled, :gold_removed are variants",
+        help="embedded (default), a .jsonl file, a folder of RAGTHRIFT_DATA; :untitled, :shuffled, :gold_removed behind it",
     )
     add(
         "--split",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ragthrift.tokens import Tiktoken, label
-from ragthrift.types import Span
+from ragthrift.types import Passage, Span
 from ragthrift_bench.context.arms import OWN, Arm, Keep, Kept, Knob, Task
 from ragthrift_bench.context.models import Models
 
@@ -45,20 +45,20 @@ def _trimwise(strategy: str, trimmer: Any) -> Keep:
             separator="\n\n",
             token_counter=task.counter.count,
         )
-        return Kept(
-            tuple(
-                replace(
-                    task.passages[row.source_index],
-                    text=str(row.text),
-                    spans=tuple(Span(span.start, span.end) for span in row.spans),
-                    index=int(row.source_index),
-                )
-                for row in result.sources
-                if row.text
-            )
-        )
+        rows = cast("list[Any]", [row for row in result.sources if row.text])
+        return Kept(tuple(_excerpt(task.passages[int(row.source_index)], row) for row in rows))
 
     return keep
+
+
+def _excerpt(passage: Passage, row: Any) -> Passage:
+    spans = cast("list[Any]", list(row.spans))
+    return replace(
+        passage,
+        text=str(row.text),
+        spans=tuple(Span(int(span.start), int(span.end)) for span in spans),
+        index=int(row.source_index),
+    )
 
 
 def llmslim(models: Models) -> Knob:

@@ -12,7 +12,7 @@ from ragthrift_bench.context.run import CLOSED, FULL, GOLD, Columns, Measured
 from ragthrift_bench.context.summary import Compared, Prices
 from ragthrift_bench.harness.match import sentence_ranges
 from ragthrift_bench.harness.page import Td, page, table
-from ragthrift_bench.harness.results import Cell
+from ragthrift_bench.harness.results import Cell, cpu
 from ragthrift_bench.harness.rows import Row
 from ragthrift_bench.harness.svg import Point, Series, chart
 
@@ -55,13 +55,11 @@ def render_page(blocks: Sequence[Block], meta: Meta) -> str:
 
 
 def _top(meta: Meta) -> str:
-    machine = meta.header.get("machine")
-    cpu = machine.get("cpu", "") if isinstance(machine, dict) else ""  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     facts = [
         f"commit {meta.header.get('commit') or 'unknown'}",
         str(meta.header.get("date")),
         f"{meta.header.get('seconds')} s",
-        f"{cpu}",
+        cpu(),
         f"tokens counted with {meta.settings.get('counter')}",
         f"rows: {meta.settings.get('split')}",
     ]
@@ -72,8 +70,8 @@ def _top(meta: Meta) -> str:
         "<p>Every arm cuts the same pool of passages for the same question to the same number of tokens of the "
         "rendered context. The curves show what is left: whether an answer, and all of the evidence for it, is still "
         "in the context, and how well a model answers from it. Bars are 95 % intervals over questions.</p>"
-        f"<p>Dollars are per 1,000 questions: ${prices.per_mtok_in:g} per million tokens in, ${prices.per_mtok_out:g} out, "
-        f"${prices.per_cpu_hour:g} per core-hour for the arm's own computing.</p>"
+        f"<p>Dollars are per 1,000 questions: ${prices.per_mtok_in:g} per million tokens in, "
+        f"${prices.per_mtok_out:g} out, ${prices.per_cpu_hour:g} per core-hour for the arm's own computing.</p>"
         f'{notes}<p class="meta">{escape(" · ".join(fact for fact in facts if fact))}</p>'
     )
 
@@ -198,7 +196,8 @@ def _series(
             y, x = find.get((arm, metric, budget, reader)), find.get((arm, cost, budget, reader))
             if y is not None and x is not None and x.value > 0:
                 low, high = y.ci or (None, None)
-                note = f"{y.value:.1%} at {x.value:,.4g} {'US dollars' if cost == 'usd_per_1000' else 'tokens'}, budget {budget:.0%}"
+                unit = "US dollars" if cost == "usd_per_1000" else "tokens"
+                note = f"{y.value:.1%} at {x.value:,.4g} {unit}, budget {budget:.0%}"
                 points.append(Point(x.value, y.value, low, high, note))
         found.append(Series(arm, tuple(points), style, shown))
     return found
@@ -263,7 +262,8 @@ def _budget_table(block: Block, find: Find, meta: Meta, budget: float) -> str:
         rows.append(row)
     note = (
         f'<p class="soft">{OWN} marks a rival that was told the budget in its own terms; without it, its setting was '
-        "searched for the most tokens that fit. Over budget and offset errors count questions. Pairs scored is the share "
+        "searched for the most tokens that fit. Over budget and offset errors count questions. Pairs scored is the "
+        "share "
         "of the pool's sentences that went through the cross-encoder.</p>"
     )
     return table(head, rows) + note
@@ -405,7 +405,8 @@ def _question(block: Block, at: int, columns: Mapping[str, Columns]) -> str:
         if at < len(texts)
     )
     return (
-        f'<details class="question"><summary>{escape(row.question)} <span class="answers">{escape(answers)}</span></summary>'
+        f'<details class="question"><summary>{escape(row.question)} '
+        f'<span class="answers">{escape(answers)}</span></summary>'
         f'<p class="meta">{escape(row.id)} {escape(row.qtype)}</p>{shown}{marks}</details>'
     )
 

@@ -96,7 +96,8 @@ class _Frame:
             f'<text class="axis" text-anchor="middle" x="{middle:.0f}" y="{HEIGHT - 8}">{escape(x_label)}</text>'
         )
         parts.append(
-            f'<text class="axis" text-anchor="middle" transform="translate(13 {(HEIGHT - BOTTOM) / 2:.0f}) rotate(-90)">'
+            f'<text class="axis" text-anchor="middle" '
+            f'transform="translate(13 {(HEIGHT - BOTTOM) / 2:.0f}) rotate(-90)">'
             f"{escape(y_label)}</text>"
         )
         return "".join(parts)
