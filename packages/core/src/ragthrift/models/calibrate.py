@@ -110,5 +110,11 @@ def _logistic(z: float) -> float:
     return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z)) if z > -700 else 0.0
 
 
-PLATT: Mapping[str, tuple[float, float]] = {"ms-marco-MiniLM-L-12-v2-int8": (1.0, 0.0)}
-"""Calibrations that ship."""
+PLATT: Mapping[str, tuple[float, float]] = {"ms-marco-MiniLM-L-12-v2-int8": (0.3838, -2.6637)}
+"""Calibrations that ship: slope and offset by model.
+
+The cross-encoder's was fitted on 3,300 pairs (194 relevant) of 240 questions: 90 of Natural Questions with 20 passages
+each and 150 of SQuAD 2.0, some unanswerable, with 10 paragraphs each. The probability is that a passage of such a pool
+is the annotated one. On 3,300 pairs of 240 other questions the expected calibration error in ten bins is 0.007 (0.018
+and 0.024 on each set alone); the plain logistic of the logit has 0.118. Fit your own where your pools look different.
+"""

