@@ -111,7 +111,7 @@ def test_a_missing_model(tmp_path, monkeypatch):
         OnnxScorer(str(tmp_path)).score("q", ["t"])
     monkeypatch.setenv("RAGTHRIFT_MODELS", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(MissingModel, match="run: python -m ragthrift.models fetch ms-marco-MiniLM-L-12-v2-int8"):
+    with pytest.raises(MissingModel, match=r"run: python -m ragthrift\.models fetch ms-marco-MiniLM-L-12-v2-int8"):
         OnnxScorer().score("q", ["t"])
 
 
