@@ -48,7 +48,8 @@ def example(
     needed = tuple(
         any(
             p == candidate.passage
-            and min(candidate.unit.end, span.end) - max(candidate.unit.start, span.start) >= min(OVERLAP, span.end - span.start)
+            and min(candidate.unit.end, span.end) - max(candidate.unit.start, span.start)
+            >= min(OVERLAP, span.end - span.start)
             for p, span in evidence
         )
         for candidate in table.candidates
@@ -58,7 +59,7 @@ def example(
 
 def fit(examples: Sequence[Example]) -> Weights:
     """The four models, the bridge models fitted on what the first two say about the same rows."""
-    unfitted = Logistic((), (), (), 0.0)
+    unfitted = Logistic((), 0.0)
     passage = logistic(*_stack((e.look.passages, e.passages, e.weight) for e in examples))
     unit = logistic(*_stack(_inside(e, e.look.units) for e in examples))
     first = Weights(passage, unit, unfitted, unfitted)
@@ -73,9 +74,7 @@ def fit(examples: Sequence[Example]) -> Weights:
             )
         ),
         logistic(
-            *_stack(
-                _inside(e, _joined(e.look.units, rows)) for e, (_, rows) in zip(examples, bridges, strict=True)
-            )
+            *_stack(_inside(e, _joined(e.look.units, rows)) for e, (_, rows) in zip(examples, bridges, strict=True))
         ),
     )
 
@@ -96,7 +95,8 @@ def logistic(rows: NDArray[np.float64], labels: NDArray[np.float64], weights: ND
         beta += step
         if float(np.abs(step).max()) < 1e-9:
             break
-    return Logistic(_row(mean), _row(scale), _row(beta[:-1]), round(float(beta[-1]), 5))
+    plain = beta[:-1] / scale  # for features as they are, not standardised
+    return Logistic(_row(plain), round(float(beta[-1] - plain @ mean), 5))
 
 
 def source(weights: Weights, note: str) -> str:
@@ -105,7 +105,7 @@ def source(weights: Weights, note: str) -> str:
     for name in ("passage", "unit", "passage_bridge", "unit_bridge"):
         model: Logistic = getattr(weights, name)
         lines += [f"    {name}=Logistic("]
-        lines += [f"        {part}={getattr(model, part)!r}," for part in ("mean", "scale", "weights", "bias")]
+        lines += [f"        {part}={getattr(model, part)!r}," for part in ("weights", "bias")]
         lines += ["    ),"]
     return "\n".join([*lines, ")", ""])
 

@@ -11,28 +11,89 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping, Set
 
 NEGATIONS = frozenset(
-    "no not never none nor neither without cannot except unless "
-    "nicht kein keine keinen keiner nie niemals ohne weder außer "
-    "non ne pas jamais sans ni aucun aucune sauf "
-    "nunca jamás sin ningún ninguna ninguno nem não sem nenhum nenhuma "
-    "mai senza né nessun nessuna nessuno niet geen nooit zonder не нет никогда без нельзя".split()
+    {
+        "no",
+        "not",
+        "never",
+        "none",
+        "nor",
+        "neither",
+        "without",
+        "cannot",
+        "except",
+        "unless",
+        "nicht",
+        "kein",
+        "keine",
+        "keinen",
+        "keiner",
+        "nie",
+        "niemals",
+        "ohne",
+        "weder",
+        "außer",
+        "non",
+        "ne",
+        "pas",
+        "jamais",
+        "sans",
+        "ni",
+        "aucun",
+        "aucune",
+        "sauf",
+        "nunca",
+        "jamás",
+        "sin",
+        "ningún",
+        "ninguna",
+        "ninguno",
+        "nem",
+        "não",
+        "sem",
+        "nenhum",
+        "nenhuma",
+        "mai",
+        "senza",
+        "né",
+        "nessun",
+        "nessuna",
+        "nessuno",
+        "niet",
+        "geen",
+        "nooit",
+        "zonder",
+        "не",
+        "нет",
+        "никогда",
+        "без",
+        "нельзя",
+    }
 )
 
 
 _CONTRACTED = re.compile("n['\u2019]t\\b", re.IGNORECASE)  # "isn't": a tokeniser may drop the "t"
 
 
-def fact(text: str, words: Iterable[str], common: Callable[[str], bool]) -> tuple[str, ...]:
+def common_words(held: Mapping[str, int], passages: int) -> frozenset[str]:
+    """The words that more than half of the passages hold and that neither negate nor hold a digit.
+
+    `held` counts the passages that hold each word. Such words tell nothing apart.
+    """
+    most = max(2, passages // 2)
+    return frozenset(word for word, count in held.items() if count > most and not _decisive(word))
+
+
+def fact(text: str, words: Iterable[str], common: Set[str]) -> tuple[str, ...]:
     """What matters of a text with these words, in order: texts with equal results state one fact.
 
-    `common` tells the words that nearly every passage holds. A text of nothing but common words keeps them all.
+    A text of nothing but common words keeps them all.
     """
     every = tuple(words)
-    matter = tuple(word for word in every if _decisive(word) or not common(word)) or every
-    return (*matter, *("not" for _ in _CONTRACTED.findall(text)))
+    matter = tuple([word for word in every if word not in common]) or every
+    return (*matter, *("not" for _ in _CONTRACTED.findall(text))) if "'" in text or "\u2019" in text else matter
 
 
 def _decisive(word: str) -> bool:

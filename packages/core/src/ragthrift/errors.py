@@ -1,9 +1,10 @@
 """Every error that ragthrift raises.
 
 ThriftError
-├── ConfigurationError (ValueError)     a setting is wrong; raised before any work, names the field
-├── MissingExtra (ImportError)          an optional dependency is not installed; carries the pip line
-├── MissingModel (FileNotFoundError)    a model file is not there; carries the command that brings it
+├── SetupError                          something only the user can put right; never failed open
+│   ├── ConfigurationError (ValueError)     a setting is wrong; names the field
+│   ├── MissingExtra (ImportError)          an optional dependency is not installed; carries the pip line
+│   └── MissingModel (FileNotFoundError)    a model file is not there; carries the command that brings it
 ├── RemoteError                         a remote model answered with an error or with nonsense
 └── DataError (ValueError)              a data file breaks its schema; names file, line and field
 """
@@ -15,15 +16,19 @@ class ThriftError(Exception):
     """The root of every error that ragthrift raises."""
 
 
-class ConfigurationError(ThriftError, ValueError):
+class SetupError(ThriftError):
+    """Something that only the user can put right, so that failing open would hide it for good."""
+
+
+class ConfigurationError(SetupError, ValueError):
     """A setting is wrong: the message names the field, its value and what to do."""
 
 
-class MissingExtra(ThriftError, ImportError):
+class MissingExtra(SetupError, ImportError):
     """An optional dependency is not installed: the message carries the pip line."""
 
 
-class MissingModel(ThriftError, FileNotFoundError):
+class MissingModel(SetupError, FileNotFoundError):
     """A model file is missing or differs from its pinned hash: the message carries the command that brings it."""
 
 

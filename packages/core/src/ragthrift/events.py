@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,12 @@ def emit(name: str, **fields: object) -> None:
     for listener in tuple(_listeners):
         try:
             listener(event)
-        except Exception:  # noqa: BLE001  # an exporter must never break a request
+        except Exception:  # an exporter must never break a request
             log.warning("listener %r failed on event %s", listener, name, exc_info=True)
 
 
 @contextmanager
-def listen(listener: Listener) -> Iterator[None]:
+def listen(listener: Listener) -> Generator[None]:
     """Send every event to `listener` while the block runs."""
     _listeners.append(listener)
     try:

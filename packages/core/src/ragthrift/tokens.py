@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ragthrift.errors import ConfigurationError, MissingExtra, MissingModel
 
@@ -31,7 +31,9 @@ CHUNK = 100_000
 class TokenCounter(Protocol):
     """Counts the tokens of a text."""
 
-    def count(self, text: str) -> int: ...
+    def count(self, text: str) -> int:
+        """The number of tokens of `text`."""
+        ...
 
 
 def label(passage: Passage) -> str:
@@ -61,8 +63,13 @@ class Approximate:
             raise ConfigurationError(f"bytes_per_token must be above 0, got {self.bytes_per_token!r}")
 
     def count(self, text: str) -> int:
+        """The number of tokens of `text`."""
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         return int(-(-size // self.bytes_per_token))
+
+
+APPROXIMATE = Approximate()
+"""The default counter of every engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class Tiktoken:
     folder: str | None = None
 
     def count(self, text: str) -> int:
+        """The number of tokens of `text`."""
         encoder = _tiktoken(self.encoding, self.folder)
         text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be encoded
         return sum(len(encoder.encode_ordinary(text[at : at + CHUNK])) for at in range(0, len(text), CHUNK))
@@ -89,10 +97,11 @@ class Tokenizers:
     file: str
 
     def count(self, text: str) -> int:
+        """The number of tokens of `text`."""
         encoder = _tokenizers(self.file)
         text = text.encode("utf-8", "replace").decode("utf-8")
         pieces = [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
-        return sum(len(cast("list[int]", e.ids)) for e in encoder.encode_batch(pieces, add_special_tokens=False))
+        return sum(len(e.ids) for e in encoder.encode_batch(pieces, add_special_tokens=False))
 
 
 def counter(name: str) -> TokenCounter:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The half-open range `[start, end)` of a passage's text, in Unicode code points."""

@@ -68,12 +68,16 @@ def certify(masses: Sequence[float], *, max_loss: float, confidence: float | Non
     rows = len(masses)
     lost = _most_lost(rows, max_loss, confidence)
     if lost < 0:
-        least = math.ceil(math.log(1 - confidence) / math.log(1 - max_loss)) if confidence else math.ceil(1 / max_loss) - 1
+        least = (
+            math.ceil(math.log(1 - confidence) / math.log(1 - max_loss)) if confidence else math.ceil(1 / max_loss) - 1
+        )
         raise ConfigurationError(
             f"max_loss={max_loss!r} needs at least {least} labelled rows, got {rows}: give more rows or allow more loss"
         )
     mass = sorted(masses)[rows - 1 - lost]
-    return Certificate(max_loss, mass, rows, sum(m > mass for m in masses), _bound(rows, lost, confidence), confidence, models)
+    return Certificate(
+        max_loss, mass, rows, sum(m > mass for m in masses), _bound(rows, lost, confidence), confidence, models
+    )
 
 
 def shipped(models: str, max_loss: float) -> Certificate:

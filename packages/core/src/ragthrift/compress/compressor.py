@@ -15,12 +15,12 @@ from ragthrift.compress.pool import Pool, pool
 from ragthrift.compress.select import Limits, Selection, assemble, select
 from ragthrift.compress.signals import Signals, gather
 from ragthrift.compress.weights import WEIGHTS
-from ragthrift.errors import ConfigurationError
-from ragthrift.events import emit
+from ragthrift.engine import check_choice, check_count, check_share, check_timeout, missing, numbered, reported
+from ragthrift.errors import ConfigurationError, SetupError
 from ragthrift.models.base import Embedder, Scorer
 from ragthrift.models.calls import Call, Failure, Numbers, aanswer, answer
 from ragthrift.plan import arun, run
-from ragthrift.tokens import Approximate, TokenCounter, render
+from ragthrift.tokens import APPROXIMATE, TokenCounter, render
 from ragthrift.types import Decision, Lean, Passage, Reason, Receipt, Span
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Compressor:
     max_loss: float | None = None
     scorer: Scorer | None = None
     embedder: Embedder | None = None
-    counter: TokenCounter = Approximate()
+    counter: TokenCounter = APPROXIMATE
     joiner: str = "\n\n"
     order: Order = "source"
     on_empty: OnEmpty = "keep_top1"
@@ -76,36 +76,50 @@ class Compressor:
         names = [type(model).__name__ for model in (self.embedder, self.scorer) if model is not None]
         return "+".join(["lexical", *names])
 
+    @property
+    def promise(self) -> Certificate | None:
+        """The certificate behind `max_loss`: the caller's, or the one that comes with the package; None without one.
+
+        Raises ConfigurationError when no certificate supports the promise.
+        """
+        if self.max_loss is None:
+            return None
+        return self.certificate or shipped(self.models, self.max_loss)
+
     def lean(self, query: str, passages: Sequence[Passage]) -> Lean:
         """The lean context for `query`, with the receipt of every unit kept and dropped."""
-        clean = _clean(passages)
+        clean = numbered(passages)
         start = time.perf_counter()
         try:
             lean = run(self._plan(query, clean), lambda call: answer(call, self.timeout_s))
+        except SetupError:
+            raise
         except Exception as error:  # noqa: BLE001  # a broken compressor must not break the request
             lean = self._unranked(clean, f"{type(error).__name__}: {error}")
-        return self._finished(clean, lean, start)
+        return reported("compress", clean, lean, start, shadow=self.shadow)
 
     async def alean(self, query: str, passages: Sequence[Passage]) -> Lean:
         """`lean`, awaiting the models."""
-        clean = _clean(passages)
+        clean = numbered(passages)
         start = time.perf_counter()
         try:
             lean = await arun(self._plan(query, clean), lambda call: aanswer(call, self.timeout_s))
+        except SetupError:
+            raise
         except Exception as error:  # noqa: BLE001  # a broken compressor must not break the request
             lean = self._unranked(clean, f"{type(error).__name__}: {error}")
-        return self._finished(clean, lean, start)
+        return reported("compress", clean, lean, start, shadow=self.shadow)
 
     def mass_needed(self, row: Labelled) -> float:
         """The mass at which a compressor like this one loses no evidence of the row; for `calibrate`.
 
         Evidence that lies in no unit, such as a range of whitespace, needs none.
         """
-        passages = _clean(row.passages)
+        passages = numbered(row.passages)
         table = pool(row.query, passages, language=self.language)
         signals = run(self._signals(row.query, passages, table), lambda call: answer(call, self.timeout_s))
         everything = Limits(tokens=sys.maxsize)
-        chosen = select(table, passages, signals.needed, everything, counter=Approximate(), joiner=self.joiner)
+        chosen = select(table, passages, signals.needed, everything, counter=APPROXIMATE, joiner=self.joiner)
         reached = [
             chosen.reached.get(c, 1.0)
             for passage, span in row.evidence
@@ -151,13 +165,8 @@ class Compressor:
         tokens = sys.maxsize
         if self.budget is not None:
             tokens = self.budget if isinstance(self.budget, int) else int(self.budget * before)
-        mass = self._certified().mass if self.max_loss is not None else 1.0
-        return Limits(tokens, self.per_source, mass, self.floor)
-
-    def _certified(self) -> Certificate:
-        if self.certificate is not None:
-            return self.certificate
-        return shipped(self.models, self.max_loss or 0.0)
+        promise = self.promise
+        return Limits(tokens, self.per_source, promise.mass if promise else 1.0, self.floor)
 
     def _nothing_to_win(self, query: str, before: int) -> bool:
         """Whether to leave the context alone; a budget in tokens is a promise and leaves no choice."""
@@ -176,10 +185,12 @@ class Compressor:
         kept = first_that_fit(queue, self._limits(before).tokens, counter=self.counter, joiner=self.joiner)
         kept = tuple(sorted(kept, key=lambda passage: passage.index))
         decisions = [_whole_decision(p, kept=True, reason="pass_through") for p in kept]
-        dropped = _missing(passages, kept)
+        dropped = missing(passages, kept)
         decisions += [_whole_decision(p, kept=False, reason="over_budget") for p in dropped]
         after = self.counter.count(render(kept, self.joiner))
-        return Lean(kept, dropped, before, after, Receipt(tuple(decisions), (why,)), abstained=bool(passages) and not kept)
+        return Lean(
+            kept, dropped, before, after, Receipt(tuple(decisions), (why,)), abstained=bool(passages) and not kept
+        )
 
     def _empty(self, passages: tuple[Passage, ...], table: Pool, signals: Signals, before: int) -> Lean:
         """What the caller chose for passages none of which looks relevant."""
@@ -189,7 +200,7 @@ class Compressor:
             top = max(range(len(signals.needed)), key=lambda c: signals.needed[c])
             only = passages[table.candidates[top].passage]
             kept = first_that_fit([only], self._limits(before).tokens, counter=self.counter, joiner=self.joiner)
-            lean = Lean(kept, _missing(passages, kept), before, self.counter.count(render(kept, self.joiner)))
+            lean = Lean(kept, missing(passages, kept), before, self.counter.count(render(kept, self.joiner)))
         else:
             lean = Lean((), passages, before, 0, abstained=True)
         decisions = tuple(
@@ -211,65 +222,32 @@ class Compressor:
             signals.scored_pairs,
             len(table.candidates),
         )
-        return Lean(lean, _missing(passages, lean), before, self.counter.count(render(lean, self.joiner)), receipt)
-
-    def _finished(self, passages: tuple[Passage, ...], lean: Lean, start: float) -> Lean:
-        """The result with its time, reported; in shadow mode what would have happened is reported and not done."""
-        receipt = replace(lean.receipt, elapsed_ms=(time.perf_counter() - start) * 1000, shadow=self.shadow)
-        for why in receipt.fallbacks:
-            emit("compress.fallback", reason=why)
-        emit(
-            "compress.done",
-            tokens_before=lean.tokens_before,
-            tokens_after=lean.tokens_after,
-            elapsed_ms=receipt.elapsed_ms,
-            scored_pairs=receipt.scored_pairs,
-            shadow=self.shadow,
-        )
-        if self.shadow:
-            return Lean(passages, (), lean.tokens_before, lean.tokens_before, receipt)
-        return replace(lean, receipt=receipt)
+        return Lean(lean, missing(passages, lean), before, self.counter.count(render(lean, self.joiner)), receipt)
 
 
 def _check(compressor: Compressor) -> None:
     """Raise a ConfigurationError for the first setting that cannot work."""
-    budget = compressor.budget
+    budget: object = compressor.budget
     if budget is None and compressor.max_loss is None:
         raise ConfigurationError("give a budget (tokens, or a share such as 0.25), max_loss (such as 0.02), or both")
-    if isinstance(budget, bool) or (isinstance(budget, int) and budget < 1):
-        raise ConfigurationError(f"budget must be at least 1 token, got {budget!r}")
-    if isinstance(budget, float) and not 0 < budget <= 1:
-        raise ConfigurationError(f"budget as a float is a share above 0 and up to 1, got {budget!r}; use an int for tokens")
-    if not isinstance(budget, int | float | None):
-        raise ConfigurationError(f"budget must be an int (tokens) or a float (share), got {budget!r}")
-    for name, words in (("order", ("source", "edges", "score")), ("on_empty", ("keep_top1", "pass_through", "abstain"))):
-        if getattr(compressor, name) not in words:
-            raise ConfigurationError(f"{name} must be one of {words}, got {getattr(compressor, name)!r}")
-    for name in ("floor", "per_source", "scored_share"):
-        if not 0 <= getattr(compressor, name) <= 1:
-            raise ConfigurationError(f"{name} must lie between 0 and 1, got {getattr(compressor, name)!r}")
-    if compressor.timeout_s is not None and not compressor.timeout_s > 0:
-        raise ConfigurationError(f"timeout_s must be above 0, or None for no limit, got {compressor.timeout_s!r}")
-    if compressor.max_loss is not None:
-        certificate = compressor._certified()
-        if certificate.max_loss > compressor.max_loss or certificate.models != compressor.models:
+    if isinstance(budget, float):
+        if not 0 < budget <= 1:
             raise ConfigurationError(
-                f"the certificate promises max_loss={certificate.max_loss!r} for {certificate.models}, not "
-                f"{compressor.max_loss!r} for {compressor.models}: calibrate again with this compressor"
+                f"budget as a float is a share above 0 and up to 1, got {budget!r}; use an int for tokens"
             )
-
-
-def _clean(passages: Sequence[Passage]) -> tuple[Passage, ...]:
-    """The passages numbered by their place, content that is no text read as empty."""
-    return tuple(
-        replace(passage, index=index, spans=(), text=passage.text if isinstance(passage.text, str) else "")
-        for index, passage in enumerate(passages)
-    )
-
-
-def _missing(passages: Sequence[Passage], kept: Sequence[Passage]) -> tuple[Passage, ...]:
-    held = {passage.index for passage in kept}
-    return tuple(passage for passage in passages if passage.index not in held)
+    else:
+        check_count("budget", budget)
+    check_choice("order", compressor.order, ("source", "edges", "score"))
+    check_choice("on_empty", compressor.on_empty, ("keep_top1", "pass_through", "abstain"))
+    for name in ("floor", "per_source", "scored_share"):
+        check_share(name, getattr(compressor, name))
+    check_timeout(compressor.timeout_s)
+    promise = compressor.promise
+    if promise and (promise.max_loss > (compressor.max_loss or 0) or promise.models != compressor.models):
+        raise ConfigurationError(
+            f"the certificate promises max_loss={promise.max_loss!r} for {promise.models}, not "
+            f"{compressor.max_loss!r} for {compressor.models}: calibrate again with this compressor"
+        )
 
 
 def _best(table: Pool, signals: Signals) -> int:

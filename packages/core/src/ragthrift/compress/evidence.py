@@ -13,8 +13,8 @@ the units inside a passage, over features that are shares of the pool's own maxi
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
+from operator import mul
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,19 +37,15 @@ Row = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """A logistic model over standardised features."""
+    """A logistic model."""
 
-    mean: Row
-    scale: Row
     weights: Row
     bias: float
 
     def probability(self, row: Row) -> float:
         """The probability that the model gives to a feature row."""
-        total = self.bias
-        for value, mean, scale, weight in zip(row, self.mean, self.scale, self.weights, strict=True):
-            total += weight * (value - mean) / scale
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
+        odds = self.bias + sum(map(mul, self.weights, row))
+        return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0  # exp overflows above 709
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +68,7 @@ class Belief:
     def needed(self, pool: Pool) -> tuple[float, ...]:
         """How likely each unit is needed."""
         return tuple(
-            self.passages[candidate.passage] * unit
-            for candidate, unit in zip(pool.candidates, self.units, strict=True)
+            self.passages[candidate.passage] * unit for candidate, unit in zip(pool.candidates, self.units, strict=True)
         )
 
 
@@ -191,19 +186,19 @@ def _mentions(pool: Pool, name: tuple[str, ...], passage: int) -> Iterable[int]:
 
 
 def _rare_words(pool: Pool, needed: Sequence[float]) -> list[float]:
-    """How much each unit shares with evidence of another source in words that few passages hold and nobody asked for."""
+    """How much each unit shares with evidence of another source in rare words that nobody asked for."""
     shares = [0.0] * len(pool.candidates)
     for seed in sorted(range(len(needed)), key=lambda c: -needed[c])[:SEEDS]:
         evidence = pool.candidates[seed]
         home = pool.source[evidence.passage]
-        weights = Counter[int]()
+        weights: dict[int, float] = {}
         for word in evidence.bag.union(pool.titles[evidence.passage]) - pool.asked:
             if pool.rare(word):
                 for other in pool.holders[word]:
                     if pool.source[other] != home:
                         for c in pool.of[other]:
                             if word in pool.candidates[c].bag:
-                                weights[c] += pool.idf[word]  # type: ignore[assignment]  # a counter of weights
+                                weights[c] = weights.get(c, 0.0) + pool.idf[word]
         for c, weight in weights.items():
             shares[c] = max(shares[c], needed[seed] * min(1.0, weight / 6))
     return shares
@@ -279,47 +274,48 @@ def _phrases(pool: Pool) -> list[float]:
 
 def _unit_bm25(pool: Pool) -> list[float]:
     """BM25 of each unit with its passage's title among the units of the pool, as a share of the best."""
-    titles = [Counter(word for word in title if word in pool.asked) for title in pool.titles]
+    titles = [pool.asked.intersection(title) for title in pool.titles]
     sizes = [len(c.words) + len(pool.titles[c.passage]) for c in pool.candidates]
     average = _share(sum(sizes), len(sizes))
     scores: list[float] = []
     for candidate, size in zip(pool.candidates, sizes, strict=True):
-        counts = Counter(titles[candidate.passage])
-        if not pool.asked.isdisjoint(candidate.bag):
-            counts.update(word for word in candidate.words if word in pool.asked)
-        scores.append(_bm25(counts, pool.unit_idf, B_UNIT, _share(size, average)))
+        held = (pool.asked & candidate.bag) | titles[candidate.passage]
+        title = pool.titles[candidate.passage]
+        counts = [(pool.unit_idf[word], candidate.words.count(word) + title.count(word)) for word in held]
+        scores.append(_bm25(counts, B_UNIT, _share(size, average)))
     return _relative(scores)
 
 
 def _passage_bm25(pool: Pool) -> list[float]:
-    sizes = [
-        len(title) + sum(len(pool.candidates[c].words) for c in own)
-        for title, own in zip(pool.titles, pool.of, strict=True)
-    ]
+    texts = [(title, *(pool.candidates[c].words for c in own)) for title, own in zip(pool.titles, pool.of, strict=True)]
+    sizes = [sum(map(len, text)) for text in texts]
     average = _share(sum(sizes), len(sizes))
-    scores: list[float] = []
-    for passage, own in enumerate(pool.of):
-        counts = Counter(word for word in pool.titles[passage] if word in pool.asked)
-        for c in own:
-            candidate = pool.candidates[c]
-            if not pool.asked.isdisjoint(candidate.bag):
-                counts.update(word for word in candidate.words if word in pool.asked)
-        scores.append(_bm25(counts, pool.idf, B_PASSAGE, _share(sizes[passage], average)))
-    return scores
+    return [
+        _bm25(
+            [(pool.idf[word], sum(part.count(word) for part in text)) for word in pool.asked & bag],
+            B_PASSAGE,
+            _share(size, average),
+        )
+        for text, bag, size in zip(texts, pool.vocabulary, sizes, strict=True)
+    ]
 
 
-def _bm25(counts: Counter[str], idf: dict[str, float] | object, b: float, length: float) -> float:
+def _bm25(counts: Iterable[tuple[float, int]], b: float, length: float) -> float:
+    """BM25 from the (inverse document frequency, count) of each shared word and the length over the average."""
     norm = K1 * (1 - b + b * length)
-    return sum(idf[word] * count * (K1 + 1) / (count + norm) for word, count in counts.items())  # type: ignore[index]
+    return sum(idf * count * (K1 + 1) / (count + norm) for idf, count in counts)
 
 
-def _holds(sequence: Sequence[str], phrase: tuple[str, ...]) -> bool:
+def _holds(sequence: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
     """Whether the words of `phrase` stand in `sequence` in a row."""
-    size = len(phrase)
-    return any(
-        sequence[at] == phrase[0] and tuple(sequence[at : at + size]) == phrase
-        for at in range(len(sequence) - size + 1)
-    )
+    at = -1
+    try:
+        while True:
+            at = sequence.index(phrase[0], at + 1)
+            if sequence[at : at + len(phrase)] == phrase:
+                return True
+    except ValueError:
+        return False
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

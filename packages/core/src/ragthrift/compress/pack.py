@@ -73,4 +73,3 @@ def _word_end(text: str, start: int, end: int) -> int:
     head = text[start:end]
     at = max(head.rfind(" "), head.rfind("\n"), head.rfind("\t"))
     return start + len(head[:at].rstrip()) if at > 0 else end
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,10 +84,11 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
     vocabulary = tuple(
         frozenset(title).union(*(candidates[c].bag for c in own)) for title, own in zip(titles, of, strict=True)
     )
-    holders: dict[str, list[int]] = {}
+    holders: defaultdict[str, list[int]] = defaultdict(list)
     for index, bag in enumerate(vocabulary):
         for word in bag:
-            holders.setdefault(word, []).append(index)
+            holders[word].append(index)
+    idf = [_idf(len(passages), holding) for holding in range(len(passages) + 1)]
     asked = _stems(query)
     return Pool(
         query=asked,
@@ -96,9 +97,9 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
         of=tuple(of),
         titles=titles,
         vocabulary=vocabulary,
-        holders=holders,
+        holders=dict(holders),
         source=source,
-        idf={word: _idf(len(passages), len(held)) for word, held in holders.items()},
+        idf={word: idf[len(held)] for word, held in holders.items()},
         unit_idf=_unit_idf(asked, candidates, titles),
     )
 
@@ -112,7 +113,9 @@ def _idf(total: int, holding: int) -> float:
     return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
 
 
-def _unit_idf(asked: Iterable[str], candidates: Sequence[Candidate], titles: Sequence[tuple[str, ...]]) -> dict[str, float]:
+def _unit_idf(
+    asked: Iterable[str], candidates: Sequence[Candidate], titles: Sequence[tuple[str, ...]]
+) -> dict[str, float]:
     """Rarity among units of the query's words; a unit has its title's words too."""
     wanted = frozenset(asked)
     title_words = [wanted.intersection(title) for title in titles]

@@ -1,4 +1,4 @@
-"""What a kept unit needs beside it to be understood: its table's header, the heading above it, the sentence before it."""
+"""What a kept unit needs beside it to be understood: a table's header, the heading above, the sentence before."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ragthrift.compress.repair import required
-from ragthrift.duplicates import fact
+from ragthrift.duplicates import common_words, fact
 from ragthrift.tokens import label, render
 from ragthrift.types import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence, Set
 
     from ragthrift.compress.pool import Pool
     from ragthrift.text import Unit
@@ -69,7 +69,7 @@ def select(
     basket = _Basket(pool, passages, counter, joiner)
     chosen = Selection()
     seen: dict[tuple[str, ...], float] = {}
-    common = _common(pool)
+    common = common_words({word: len(held) for word, held in pool.holders.items()}, len(pool.of))
     total, mass, misses = sum(needed), 0.0, 0
     for c in sorted(range(len(needed)), key=lambda c: -_worth(pool, needed, c)):
         if c in chosen.kept:
@@ -165,7 +165,7 @@ class _Basket:
         self.spent += tokens
         self.by_source[source] = self.by_source.get(source, 0) + tokens
 
-    def fact(self, c: int, common: Callable[[str], bool]) -> tuple[str, ...]:
+    def fact(self, c: int, common: Set[str]) -> tuple[str, ...]:
         """What the candidate states, for the test of duplicates."""
         candidate = self._pool.candidates[c]
         text = self._passages[candidate.passage].text[candidate.unit.start : candidate.unit.end]
@@ -180,11 +180,6 @@ class _Basket:
 def _worth(pool: Pool, needed: Sequence[float], c: int) -> float:
     unit = pool.candidates[c].unit
     return needed[c] / (unit.end - unit.start) ** LENGTH_POWER
-
-
-def _common(pool: Pool) -> Callable[[str], bool]:
-    most = max(2, len(pool.of) // 2)
-    return lambda word: len(pool.holders.get(word, ())) > most
 
 
 def _shrink(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ragthrift.types import Passage
 
 SCORER_WEIGHT = 0.4
-"""How much a cross-encoder's log-odds count beside the lexical ones; fitted on tuning rows, flat between 0.3 and 0.5."""
+"""How much a cross-encoder's log-odds count beside the lexical ones; flat between 0.3 and 0.5 on tuning rows."""
 EMBEDDER_WEIGHT = 0.5
 """How much one standard deviation of cosine similarity counts, in log-odds."""
 WIDE_SHARE = 0.7

@@ -6,21 +6,22 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from ragthrift.duplicates import fact
+from ragthrift.duplicates import common_words, fact
+from ragthrift.engine import check_choice, check_count, check_share, check_timeout, missing, numbered, reported
 from ragthrift.errors import ConfigurationError
-from ragthrift.events import emit
 from ragthrift.models.base import Scorer
 from ragthrift.models.calls import Call, Failure, Numbers, Score, aanswer, answer
 from ragthrift.plan import arun, run
 from ragthrift.rerank.fuse import reciprocal_rank_fusion
 from ragthrift.text import stem, words
-from ragthrift.tokens import Approximate, TokenCounter, render
+from ragthrift.tokens import APPROXIMATE, TokenCounter, render
 from ragthrift.types import Decision, Lean, Passage, Reason, Receipt, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
     Plan = Generator[Call, Numbers | Failure, Lean]
 
@@ -49,7 +50,7 @@ class Reranker:
     per_source: int | None = None
     duplicates: Literal["drop", "keep"] = "drop"
     on_empty: OnEmpty = "keep_top1"
-    counter: TokenCounter = Approximate()
+    counter: TokenCounter = APPROXIMATE
     joiner: str = "\n\n"
     timeout_s: float | None = 30.0
     shadow: bool = False
@@ -59,16 +60,17 @@ class Reranker:
 
     def lean(self, query: str, passages: Sequence[Passage]) -> Lean:
         """The passages worth keeping, best first, with the receipt of each one kept and dropped."""
-        clean = _clean(passages)
+        clean = numbered(passages)
         start = time.perf_counter()
-        return self._finished(clean, run(self._plan(query, clean), lambda call: answer(call, self.timeout_s)), start)
+        lean = run(self._plan(query, clean), lambda call: answer(call, self.timeout_s))
+        return reported("rerank", clean, lean, start, shadow=self.shadow)
 
     async def alean(self, query: str, passages: Sequence[Passage]) -> Lean:
         """`lean`, awaiting the scorer."""
-        clean = _clean(passages)
+        clean = numbered(passages)
         start = time.perf_counter()
-        plan = self._plan(query, clean)
-        return self._finished(clean, await arun(plan, lambda call: aanswer(call, self.timeout_s)), start)
+        lean = await arun(self._plan(query, clean), lambda call: aanswer(call, self.timeout_s))
+        return reported("rerank", clean, lean, start, shadow=self.shadow)
 
     def _plan(self, query: str, passages: tuple[Passage, ...]) -> Plan:
         before = self.counter.count(render(passages, self.joiner))
@@ -77,7 +79,9 @@ class Reranker:
         texts = tuple(f"{passage.title}\n{passage.text}" if passage.title else passage.text for passage in passages)
         reply = yield Score(self.scorer, query, texts)
         if isinstance(reply, Failure):
-            ranked = [replace(p, score=p.score if p.score is None or math.isfinite(p.score) else None) for p in passages]
+            ranked = [
+                replace(p, score=p.score if p.score is None or math.isfinite(p.score) else None) for p in passages
+            ]
             return self._chosen(passages, ranked, {}, before, (f"scorer: {reply.reason}",), 0)
         scores = [row[0] for row in reply]
         by_score = sorted(range(len(scores)), key=lambda index: -scores[index])
@@ -93,7 +97,7 @@ class Reranker:
         probabilities = _probabilities(scores)
         out: dict[int, Reason] = {i: "irrelevant" for i, p in enumerate(probabilities) if p < self.floor}
         if self.cut == "gap" and len(by_score) > 1:
-            drops = [scores[a] - scores[b] for a, b in zip(by_score, by_score[1:], strict=False)]
+            drops = [scores[a] - scores[b] for a, b in pairwise(by_score)]
             out |= {index: "irrelevant" for index in by_score[drops.index(max(drops)) + 1 :]}
         return out
 
@@ -114,10 +118,9 @@ class Reranker:
             reasons.pop(ranked[0].index)
         kept = self._pick(ranked, reasons)
         after = self.counter.count(render(kept, self.joiner))
-        held = {passage.index for passage in kept}
         return Lean(
             kept,
-            tuple(passage for passage in passages if passage.index not in held),
+            missing(passages, kept),
             before,
             after,
             Receipt(_decisions(ranked, reasons), fallbacks, pairs, len(passages)),
@@ -156,51 +159,18 @@ class Reranker:
             sources[passage.source] += 1
         return tuple(kept)
 
-    def _finished(self, passages: tuple[Passage, ...], lean: Lean, start: float) -> Lean:
-        """The result with its time, reported; in shadow mode what would have happened is reported and not done."""
-        receipt = replace(lean.receipt, elapsed_ms=(time.perf_counter() - start) * 1000, shadow=self.shadow)
-        for why in receipt.fallbacks:
-            emit("rerank.fallback", reason=why)
-        emit(
-            "rerank.done",
-            tokens_before=lean.tokens_before,
-            tokens_after=lean.tokens_after,
-            elapsed_ms=receipt.elapsed_ms,
-            scored_pairs=receipt.scored_pairs,
-            shadow=self.shadow,
-        )
-        if self.shadow:
-            return Lean(passages, (), lean.tokens_before, lean.tokens_before, receipt)
-        return replace(lean, receipt=receipt)
-
 
 def _check(reranker: Reranker) -> None:
     """Raise a ConfigurationError for the first setting that cannot work."""
     for name in ("top_n", "budget", "per_source"):
-        value = getattr(reranker, name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise ConfigurationError(f"{name} must be a whole number of at least 1, or None, got {value!r}")
-    if not 0 <= reranker.floor <= 1:
-        raise ConfigurationError(f"floor is a probability between 0 and 1, got {reranker.floor!r}")
+        check_count(name, getattr(reranker, name))
+    check_share("floor", reranker.floor)
     if not reranker.fuse >= 0:
         raise ConfigurationError(f"fuse must be 0 or more, got {reranker.fuse!r}")
-    for name, choices in (
-        ("cut", ("none", "gap")),
-        ("duplicates", ("drop", "keep")),
-        ("on_empty", ("keep_top1", "pass_through", "abstain")),
-    ):
-        if getattr(reranker, name) not in choices:
-            raise ConfigurationError(f"{name} must be one of {choices}, got {getattr(reranker, name)!r}")
-    if reranker.timeout_s is not None and not reranker.timeout_s > 0:
-        raise ConfigurationError(f"timeout_s must be above 0, or None for no limit, got {reranker.timeout_s!r}")
-
-
-def _clean(passages: Sequence[Passage]) -> tuple[Passage, ...]:
-    """The passages numbered by their place, content that is no text read as empty."""
-    return tuple(
-        replace(passage, index=index, text=passage.text if isinstance(passage.text, str) else "")
-        for index, passage in enumerate(passages)
-    )
+    check_choice("cut", reranker.cut, ("none", "gap"))
+    check_choice("duplicates", reranker.duplicates, ("drop", "keep"))
+    check_choice("on_empty", reranker.on_empty, ("keep_top1", "pass_through", "abstain"))
+    check_timeout(reranker.timeout_s)
 
 
 def _retrieved(passages: Sequence[Passage]) -> list[int]:
@@ -216,12 +186,11 @@ def _holds(parent: Passage, child: Passage) -> bool:
     return bool(child.parent) and child.parent == parent.id and child.text in parent.text
 
 
-def _common(passages: Sequence[Passage]) -> Callable[[str], bool]:
+def _common(passages: Sequence[Passage]) -> frozenset[str]:
     held = Counter[str]()
     for passage in passages:
         held.update(set(map(stem, words(passage.text))))
-    most = max(2, len(passages) // 2)
-    return lambda word: held[word] > most
+    return common_words(held, len(passages))
 
 
 def _probabilities(scores: Sequence[float]) -> list[float]:
