@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,11 @@ ROWS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAGTHRIFT_MODELS", str(MODELS))
+@pytest.fixture(autouse=True, scope="session")
+def _models() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGTHRIFT_MODELS", str(MODELS))
+        yield
 
 
 @pytest.fixture

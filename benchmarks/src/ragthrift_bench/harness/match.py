@@ -12,6 +12,8 @@ from typing import Any, cast
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+# Thai, Lao, Burmese, Khmer; kana, ideographs and their extensions.
+_SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
 _REFUSALS = (
     "unanswerable",
     "not answerable",
@@ -34,9 +36,23 @@ def normal(text: str) -> str:
 
 
 def found(needle: str, text: str) -> bool:
-    """Whether the normalised words of `needle` stand in `text`, whole and in a row."""
-    words = normal(needle)
-    return bool(words) and f" {words} " in f" {normal(text)} "
+    """Whether the normalised words of `needle` stand in `text`, whole and in a row.
+
+    In scripts that write no spaces every character begins and ends a word.
+    """
+    words, place = normal(needle), normal(text)
+    at = place.find(words) if words else -1
+    while at >= 0:
+        end = at + len(words)
+        before, after = place[at - 1 : at], place[end : end + 1]
+        if not _one_word(before, words[0]) and not _one_word(words[-1], after):
+            return True
+        at = place.find(words, at + 1)
+    return False
+
+
+def _one_word(left: str, right: str) -> bool:
+    return left.isalnum() and right.isalnum() and not (_SPACELESS.match(left) or _SPACELESS.match(right))
 
 
 def checkable(answers: Sequence[str]) -> bool:
