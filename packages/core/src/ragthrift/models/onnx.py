@@ -135,11 +135,16 @@ def _run(
 def _spread(
     work: Callable[[list[int]], NDArray[np.float32]], batches: list[list[int]], threads: int | None
 ) -> list[NDArray[np.float32]]:
-    workers = min(threads or os.cpu_count() or 1, len(batches))
+    workers = min(threads or _cores(), len(batches))
     if workers == 1:
         return [work(batch) for batch in batches]
     with ThreadPoolExecutor(workers, "ragthrift-onnx") as pool:
         return list(pool.map(work, batches))
+
+
+def _cores() -> int:
+    # the cores this process may use, which in a container are often fewer than the machine has
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _batches(lengths: list[int], batch_tokens: int | None) -> list[list[int]]:
