@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +97,15 @@ class Lean:
     def saved(self) -> float:
         """Share of tokens removed, 0 when there was nothing to remove."""
         return 1 - self.tokens_after / self.tokens_before if self.tokens_before else 0.0
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Makes passages lean for a query, in a thread of the caller's or awaited, with the same result.
+
+    An engine keeps the `index` of a passage: the place of the passage in the list it was given.
+    """
+
+    def lean(self, query: str, passages: Sequence[Passage]) -> Lean: ...
+
+    async def alean(self, query: str, passages: Sequence[Passage]) -> Lean: ...
