@@ -13,65 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Set
 
-NEGATIONS = frozenset(
-    {
-        "no",
-        "not",
-        "never",
-        "none",
-        "nor",
-        "neither",
-        "without",
-        "cannot",
-        "except",
-        "unless",
-        "nicht",
-        "kein",
-        "keine",
-        "keinen",
-        "keiner",
-        "nie",
-        "niemals",
-        "ohne",
-        "weder",
-        "außer",
-        "non",
-        "ne",
-        "pas",
-        "jamais",
-        "sans",
-        "ni",
-        "aucun",
-        "aucune",
-        "sauf",
-        "nunca",
-        "jamás",
-        "sin",
-        "ningún",
-        "ninguna",
-        "ninguno",
-        "nem",
-        "não",
-        "sem",
-        "nenhum",
-        "nenhuma",
-        "mai",
-        "senza",
-        "né",
-        "nessun",
-        "nessuna",
-        "nessuno",
-        "niet",
-        "geen",
-        "nooit",
-        "zonder",
-        "не",
-        "нет",
-        "никогда",
-        "без",
-        "нельзя",
-    }
-)
+# fmt: off
+NEGATIONS = frozenset({
+    "no", "not", "never", "none", "nor", "neither", "without", "cannot", "except", "unless", "nicht", "kein",
+    "keine", "keinen", "keiner", "nie", "niemals", "ohne", "weder", "außer", "non", "ne", "pas", "jamais", "sans",
+    "ni", "aucun", "aucune", "sauf", "nunca", "jamás", "sin", "ningún", "ninguna", "ninguno", "nem", "não", "sem",
+    "nenhum", "nenhuma", "mai", "senza", "né", "nessun", "nessuna", "nessuno", "niet", "geen", "nooit", "zonder",
+    "не", "нет", "никогда", "без", "нельзя",
+})
+# fmt: on
 
 
 _CONTRACTED = re.compile("n['\u2019]t\\b", re.IGNORECASE)  # "isn't": a tokeniser may drop the "t"
