@@ -122,13 +122,14 @@ def test_gold_is_spread_over_the_pool():
 
 
 def test_the_retriever_alone_does_not_solve_it():
+    corpus = chunks(CORPUS)
+    index = Index.of([f"{chunk.title}\n{chunk.text}" for chunk in corpus])
     top3 = []
     for row in ANSWERABLE:
-        scores = Index.of([seen(passage) for passage in row["passages"]]).scores(row["question"])
-        best = sorted(range(len(scores)), key=lambda at: -scores[at])[:3]
-        gold = {at for at, passage in enumerate(row["passages"]) if passage["gold"]}
-        top3.append(gold <= set(best))
-    assert 0.4 <= mean(top3) <= 0.8
+        scores = dict(zip((chunk.id for chunk in corpus), index.scores(row["question"]), strict=True))
+        best = sorted(row["passages"], key=lambda passage: -scores[passage["id"]])[:3]
+        top3.append(sum(passage["gold"] for passage in best) == sum(passage["gold"] for passage in row["passages"]))
+    assert 0.4 <= mean(top3) <= 0.75
 
 
 @pytest.mark.parametrize(
@@ -173,4 +174,4 @@ def test_blocks_are_never_cut_and_headings_stay_with_their_text(tmp_path):
 
 
 def test_terms_split_scripts_without_spaces_into_pairs():
-    assert terms("Tern 3X: 警報が鳴る") == ["tern", "3x", "警報", "報が", "が鳴", "鳴る"]
+    assert terms("Tern 3X: 警報音") == ["tern", "3x", "警", "報", "音", "警報", "報音"]

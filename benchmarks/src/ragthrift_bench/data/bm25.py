@@ -12,16 +12,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 K1, B = 1.5, 0.75
+COMMON = 0.12
+"""A word in more than this share of the texts says nothing about any of them."""
+ASKING = frozenset(
+    [
+        "how",
+        "what",
+        "which",
+        "who",
+        "whom",
+        "whose",
+        "when",
+        "where",
+        "why",
+        "does",
+        "did",
+        "do",
+        "many",
+        "much",
+        "long",
+    ]
+)
+"""Words that questions hold and documents do not: rare in the corpus, and still no sign of the subject."""
 _WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]+|[^\W_]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
 def terms(text: str) -> list[str]:
-    """Lower-case words, and pairs of neighbouring characters where the script has no spaces."""
+    """Lower-case words; where the script has no spaces, its characters and the pairs of neighbours."""
     found: list[str] = []
     for word in _WORD.findall(text.casefold()):
-        if _UNSPACED.match(word) and len(word) > 1:
-            found += [word[at : at + 2] for at in range(len(word) - 1)]
+        if _UNSPACED.match(word):
+            found += [*word, *(word[at : at + 2] for at in range(len(word) - 1))]
         else:
             found.append(word)
     return found
@@ -39,7 +61,11 @@ class Index:
     def of(cls, texts: Sequence[str]) -> Index:
         counts = tuple(Counter(terms(text)) for text in texts)
         seen = Counter(term for count in counts for term in count)
-        weights = {term: math.log(1 + (len(counts) - n + 0.5) / (n + 0.5)) for term, n in seen.items()}
+        weights = {
+            term: math.log(1 + (len(counts) - n + 0.5) / (n + 0.5))
+            for term, n in seen.items()
+            if term not in ASKING and n <= max(2, COMMON * len(counts))
+        }
         return cls(counts, tuple(count.total() for count in counts), weights)
 
     def scores(self, query: str) -> list[float]:

@@ -164,7 +164,7 @@ class Builder:
     def _ranked(self, question: Question, query: str) -> list[Chunk]:
         """Passages that may stand beside the gold ones, the most similar first."""
         scores = self.index.scores(query)
-        order = sorted(range(len(scores)), key=lambda at: (-scores[at], self.chunks[at].id))
+        order = sorted(range(len(scores)), key=lambda at: (-scores[at], draw(question.id, self.chunks[at].id)))
         banned = (*question.answers, *question.absent)
         return [
             chunk

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CHUNK_CHARACTERS = 640
+CHUNK_BYTES = 640
+"""Bytes of UTF-8 and not characters, so that passages cost about the same number of tokens in every script."""
 QTYPES = (
     "single",
     "bridge",
@@ -73,13 +74,13 @@ def _chunks(file: Path) -> list[Chunk]:
 
 
 def _cuts(body: str) -> Iterator[tuple[int, int]]:
-    """Ranges of at most `CHUNK_CHARACTERS`, or one block where a block is longer; a heading stays with what follows."""
+    """Ranges of at most `CHUNK_BYTES`, or one block where a block is longer; a heading stays with what follows."""
     start = end = -1
     after_heading = False
     for block in _FENCED_OR_PARAGRAPH.finditer(body):
         if start < 0:
             start = block.start()
-        elif block.end() - start > CHUNK_CHARACTERS and not after_heading:
+        elif len(body[start : block.end()].encode()) > CHUNK_BYTES and not after_heading:
             yield start, end
             start = block.start()
         end = block.end()
