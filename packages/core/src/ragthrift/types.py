@@ -101,11 +101,15 @@ class Lean:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Makes passages lean for a query, in a thread of the caller's or awaited, with the same result.
+    """Makes passages lean for a query, called or awaited with the same result.
 
     An engine keeps the `index` of a passage: the place of the passage in the list it was given.
     """
 
-    def lean(self, query: str, passages: Sequence[Passage]) -> Lean: ...
+    def lean(self, query: str, passages: Sequence[Passage]) -> Lean:
+        """The lean context for `query`."""
+        ...
 
-    async def alean(self, query: str, passages: Sequence[Passage]) -> Lean: ...
+    async def alean(self, query: str, passages: Sequence[Passage]) -> Lean:
+        """`lean`, awaiting the models."""
+        ...
