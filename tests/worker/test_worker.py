@@ -166,6 +166,11 @@ def test_bodies_that_are_no_objects(url):
     assert httpx2.post(f"{url}/v2/rerank", content=b"[]").json() == {"message": "the request must be a JSON object"}
 
 
+def test_a_body_that_is_too_large(url):
+    answer = httpx2.post(f"{url}/rerank", content=b" " * (33 << 20), timeout=60)
+    assert (answer.status_code, answer.json()["error"]) == (413, "the request is larger than 33554432 bytes")
+
+
 class Raising:
     def score(self, query, texts):
         if query == "ready?":

@@ -3,7 +3,8 @@
 Each call opens a connection of its own unless it is given a `client` (or `async_client`) to reuse, which the caller
 closes. A request is tried again, a bounded number of times, when the server is overloaded or out of reach; then, and
 whenever an answer cannot be trusted (an index out of range, twice or missing, a score that is no finite number), a
-`RemoteError` says so. Documents beyond the provider's own limit are cut before they are sent.
+`RemoteError` says so. Documents beyond the provider's own limit are cut before they are sent. A key from the
+environment goes to its provider's own host only; for any other `url` give `api_key`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ MAX_ANSWER_BYTES = 64 << 20
 MAX_QUERY_CHARS = 32_768
 CHARS_PER_TOKEN = 16
 """Far more than any tokenizer packs into an average token: what is cut here the provider would have cut anyway."""
+
+BLANK = "."
+"""Sent for a text or query without a visible character: one such text makes some providers refuse the whole request."""
 
 Span = tuple[int, int, float]
 
@@ -151,9 +155,13 @@ class _Remote:
 
     def _headers(self) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "application/json"}
-        key = self.api_key or next((value for name in self._KEYS if (value := os.environ.get(name))), None)
-        if key is None and self._HOST and urlsplit(self.url).hostname == self._HOST:
-            raise ConfigurationError(f"{type(self).__name__} needs api_key or the environment variable {self._KEYS[0]}")
+        key = self.api_key
+        if key is None and urlsplit(self.url).hostname == self._HOST:  # the provider's key is for nobody else
+            key = next((value for name in self._KEYS if (value := os.environ.get(name))), None)
+            if key is None:
+                raise ConfigurationError(
+                    f"{type(self).__name__} needs api_key or the environment variable {self._KEYS[0]}"
+                )
         if key is not None:
             if not (key.isascii() and key.isprintable()):
                 raise ConfigurationError(f"the api key of {type(self).__name__} has characters no header may carry")
@@ -197,7 +205,7 @@ class CohereScorer(_Remote):
     """Cohere's `/v2/rerank`, or a server that speaks it; scores are probabilities.
 
     `relevant_spans` needs Rerank 5 or a server that has it; only spans above `span_threshold` come back, at most
-    `max_spans` a text. The key comes from `api_key`, `CO_API_KEY` or `COHERE_API_KEY`.
+    `max_spans` a text. The key comes from `api_key` or, for Cohere itself, from `CO_API_KEY` or `COHERE_API_KEY`.
     """
 
     url: str = "https://api.cohere.com"
@@ -242,7 +250,7 @@ class CohereScorer(_Remote):
             wish["max_spans"] = self.max_spans
         rows = yield from self._rows(query, texts, {"relevant_spans": wish})
         return [
-            [self._span(at, text, span) for span in row.get("relevant_spans") or ()]
+            [self._span(at, text, span) for span in row.get("relevant_spans") or () if text.strip()]
             for at, (text, row) in enumerate(zip(texts, rows, strict=True))
         ]
 
@@ -256,7 +264,7 @@ class CohereScorer(_Remote):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoyageScorer(_Remote):
-    """Voyage's `/v1/rerank`; scores are relevance between 0 and 1. The key comes from `api_key` or `VOYAGE_API_KEY`."""
+    """Voyage's `/v1/rerank`; scores lie between 0 and 1. The key comes from `api_key` or `VOYAGE_API_KEY`."""
 
     url: str = "https://api.voyageai.com"
     model: str = "rerank-2.5-lite"
@@ -275,8 +283,9 @@ class VoyageScorer(_Remote):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JinaScorer(_Remote):
-    """Jina's `/v1/rerank`, or a server that speaks it. The key comes from `api_key` or `JINA_API_KEY`.
+    """Jina's `/v1/rerank`, or a server that speaks it.
 
+    The key comes from `api_key` or, for Jina itself, from `JINA_API_KEY`.
     Scores of a listwise model (jina-reranker-v3) depend on the other texts of the request.
     """
 
@@ -425,4 +434,5 @@ def _finite(value: Any) -> bool:
 
 
 def _clean(text: str, limit: int) -> str:
-    return text[:limit].encode("utf-8", "replace").decode("utf-8")  # a lone surrogate has no UTF-8 form
+    text = text[:limit].encode("utf-8", "replace").decode("utf-8")  # a lone surrogate has no UTF-8 form
+    return text if text.strip() else BLANK

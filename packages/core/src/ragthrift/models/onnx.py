@@ -1,11 +1,12 @@
 """Embedders and cross-encoders on ONNX Runtime: a `model.onnx` and a `tokenizer.json`, no torch.
 
 **Batches.** A dynamically quantised (int8) model scales its activations over the whole batch, so a text's result
-depends on what else is in the batch: the same pair scored alone and among 31 others differs by up to 0.4 logits. By
-default every text is therefore run alone, several at a time on `threads` single-threaded workers: results depend on
-the text only, whatever the order, the company and the number of threads, so they may be cached and thresholded, and
-short texts pay no padding. `batch_tokens` packs texts of similar length into batches of that many tokens for
-models whose results do not depend on the batch (fp32).
+depends on what else is in the batch: the same pair scored alone and among others was seen to differ by up to 0.8
+logits. By default every text is therefore run alone, several at a time on `threads` single-threaded workers: results
+depend on the text only, whatever the order, the company and the number of threads, so they may be cached and
+thresholded. It is also the fastest way on a CPU, because short texts pay for no padding: on 2 cores 1.0 to 1.1 times
+the throughput of batches of 512 tokens, 1.4 to 2 times that of 2,048 tokens. `batch_tokens` packs texts of similar
+length into such batches for models and machines where that pays.
 
 **Long texts** are cut after `max_tokens` tokens, which for a cross-encoder counts query and text together.
 """
