@@ -13,6 +13,7 @@ from ragthrift_bench.data import CORPUS, EMBEDDED, QUESTIONS
 from ragthrift_bench.data.bm25 import Index, terms
 from ragthrift_bench.data.build import FEWEST, LEAST_TOKENS, MOST, MOST_TOKENS, Builder, lines, plain, rows
 from ragthrift_bench.data.source import QTYPES, Chunk, Question, chunks, questions
+from ragthrift_bench.harness.match import answered, found
 
 BUILT = gzip.decompress(EMBEDDED.read_bytes())
 ROWS = [json.loads(line) for line in BUILT.decode().splitlines()]
@@ -90,6 +91,24 @@ def test_the_evidence_holds_the_answer_and_no_other_passage_does():
         assert all(told) if row["qtype"] == "aggregation" else any(told), row["id"]
         for text in texts(row, gold=False):
             assert not any(plain(answer) in text for answer in row["answers"]), row["id"]
+
+
+def test_the_suites_find_the_answer_in_the_evidence_and_in_no_other_passage():
+    for row in ANSWERABLE:
+        pieces = [piece["text"] for piece in row["evidence"]]
+        told = [any(found(answer, piece) for piece in pieces) for answer in row["answers"]]
+        assert all(told) if row["qtype"] == "aggregation" else any(told), row["id"]
+        assert not any(answered(text, row["answers"]) for text in texts(row, gold=False)), row["id"]
+
+
+def test_the_answer_is_gone_when_the_evidence_is():
+    left = []
+    for row in ANSWERABLE:
+        rest = {passage["id"]: passage["text"] for passage in row["passages"]}
+        for piece in row["evidence"]:
+            rest[piece["passage"]] = rest[piece["passage"]].replace(piece["text"], "\n")
+        left.append(any(answered(text, row["answers"]) for text in rest.values()))
+    assert sum(left) <= 0.03 * len(left)
 
 
 def test_unanswerable_questions_have_no_answer_and_no_gold():

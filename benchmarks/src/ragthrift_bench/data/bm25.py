@@ -14,25 +14,7 @@ if TYPE_CHECKING:
 K1, B = 1.5, 0.75
 COMMON = 0.12
 """A word in more than this share of the texts says nothing about any of them."""
-ASKING = frozenset(
-    [
-        "how",
-        "what",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "when",
-        "where",
-        "why",
-        "does",
-        "did",
-        "do",
-        "many",
-        "much",
-        "long",
-    ]
-)
+ASKING = re.compile(r"how|what|which|who|whom|whose|when|where|why|do|does|did|many|much|long")
 """Words that questions hold and documents do not: rare in the corpus, and still no sign of the subject."""
 _WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]+|[^\W_]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
@@ -64,7 +46,7 @@ class Index:
         weights = {
             term: math.log(1 + (len(counts) - n + 0.5) / (n + 0.5))
             for term, n in seen.items()
-            if term not in ASKING and n <= max(2, COMMON * len(counts))
+            if not ASKING.fullmatch(term) and n <= max(2, COMMON * len(counts))
         }
         return cls(counts, tuple(count.total() for count in counts), weights)
 

@@ -19,6 +19,7 @@ from ragthrift.tokens import Approximate
 from ragthrift_bench.data import CORPUS, EMBEDDED, QUESTIONS
 from ragthrift_bench.data.bm25 import Index
 from ragthrift_bench.data.source import Chunk, Question, chunks, questions
+from ragthrift_bench.harness.match import found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,8 +60,9 @@ class Row(TypedDict):
 
 
 def holds(chunk: Chunk, answer: str) -> bool:
-    """Whether the answer can be read in the passage or in its title, case and runs of white space aside."""
-    return plain(answer) in plain(f"{chunk.title}\n{chunk.text}")
+    """Whether the answer can be read in the passage or in its title: as a string, or as the suites match answers."""
+    text = f"{chunk.title}\n{chunk.text}"
+    return plain(answer) in plain(text) or found(answer, text)
 
 
 def plain(text: str) -> str:
@@ -106,16 +108,16 @@ class Builder:
 
     def quoted(self, question: Question, doc: str, quote: str) -> Chunk:
         """The one chunk of `doc` that holds `quote`."""
-        found = [chunk for chunk in self._of(question, doc) if quote in chunk.text]
-        if not quote.strip() or len(found) != 1:
-            raise DataError(f"{question.id}: {quote!r} is in {len(found)} passages of {doc!r}, wants exactly 1")
-        return found[0]
+        holders = [chunk for chunk in self._of(question, doc) if quote in chunk.text]
+        if not quote.strip() or len(holders) != 1:
+            raise DataError(f"{question.id}: {quote!r} is in {len(holders)} passages of {doc!r}, wants exactly 1")
+        return holders[0]
 
     def _of(self, question: Question, doc: str) -> list[Chunk]:
-        found = [chunk for chunk in self.chunks if chunk.doc == doc]
-        if not found:
+        cut = [chunk for chunk in self.chunks if chunk.doc == doc]
+        if not cut:
             raise DataError(f"{question.id}: no document {doc!r} in the corpus")
-        return found
+        return cut
 
     def _check_answers(self, question: Question, gold: Sequence[Chunk]) -> None:
         if bool(question.answers) != bool(question.evidence):
