@@ -1,25 +1,32 @@
 """Fits the evidence model of `ragthrift.compress` from labelled rows and writes its weights as Python source.
 
-`python -m ragthrift_bench.fit --data rag_hotpotqa --data my.jsonl` reads the rows of each set that tuning may use,
-fits the four logistic models, and writes them to `--out`. Every set weighs the same, however many rows it has.
+`python -m ragthrift_bench.fit --data embedded --data rag_hotpotqa --out weights.py` reads the rows of each set that
+tuning may use, fits the four logistic models, certifies the losses that the package promises, and writes both. Every
+set weighs the same, however many rows it has.
 """
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragthrift.compress.calibrate import Certificate, Labelled, calibrate
+from ragthrift.compress.compressor import Compressor
 from ragthrift.compress.evidence import Logistic, Look, Weights, believe, bridge, first_look
 from ragthrift.compress.pool import Pool, pool
+from ragthrift.types import Span
+from ragthrift_bench.harness.rows import load, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from ragthrift.types import Passage, Span
+    from ragthrift_bench.harness.rows import Row
 
     Rows = Sequence[Sequence[float]]
 
@@ -40,17 +47,53 @@ class Example:
     weight: float
 
 
-def example(
-    query: str, passages: Sequence[Passage], evidence: Sequence[tuple[int, Span]], *, weight: float = 1.0
-) -> Example:
-    """The labelled pool of one question; `evidence` holds (passage index, range of its text)."""
-    table = pool(query, passages)
+def main() -> None:
+    """Fit, certify, write."""
+    given = _parser().parse_args()
+    sets = {name: labelled(name) for name in given.data}
+    weights = fit([example(row, weight=200 / len(rows)) for rows in sets.values() for row in rows])
+    everything = [row for rows in sets.values() for row in rows]
+    compressor = Compressor(budget=1.0, weights=weights)
+    certificates = [calibrate(everything, compressor, max_loss=loss) for loss in given.max_loss]
+    Path(given.out).write_text(source(weights, certificates, ", ".join(sets)), encoding="utf-8")
+
+
+def labelled(name: str) -> list[Labelled]:
+    """The rows of the set called `name` that tuning may use and whose evidence is known."""
+    base, _, variant = name.partition(":")
+    originals = {row.id: row for row in load(base).rows}
+    rows = split(load(name).rows, "tune") if variant else split(tuple(originals.values()), "tune")
+    found = (Labelled(row.question, row.passages, evidence(row, originals[row.id])) for row in rows)
+    return [row for row in found if row.evidence]
+
+
+def evidence(row: Row, original: Row) -> tuple[tuple[int, Span], ...]:
+    """Where the evidence of a row lies: (index of the passage, range), in every window that shows a part of it.
+
+    A piece that several sentences supply is looked for in the first of them.
+    """
+    texts = {passage.id: passage.text for passage in original.passages}
+    ranges: list[tuple[int, Span]] = []
+    for piece in row.gold:
+        first = piece[0]
+        start = texts[first.passage].find(first.text)
+        for index, passage in enumerate(row.passages):
+            shift = passage.start or 0
+            low, high = max(start, shift) - shift, min(start + len(first.text) - shift, len(passage.text))
+            if start >= 0 and (passage.source or passage.id) == first.passage and low < high:
+                ranges.append((index, Span(low, high)))
+    return tuple(ranges)
+
+
+def example(row: Labelled, *, weight: float = 1.0) -> Example:
+    """The labelled pool of one question."""
+    table = pool(row.query, row.passages)
     needed = tuple(
         any(
             p == candidate.passage
             and min(candidate.unit.end, span.end) - max(candidate.unit.start, span.start)
             >= min(OVERLAP, span.end - span.start)
-            for p, span in evidence
+            for p, span in row.evidence
         )
         for candidate in table.candidates
     )
@@ -99,15 +142,31 @@ def logistic(rows: NDArray[np.float64], labels: NDArray[np.float64], weights: ND
     return Logistic(_row(plain), round(float(beta[-1] - plain @ mean), 5))
 
 
-def source(weights: Weights, note: str) -> str:
+def source(weights: Weights, certificates: Sequence[Certificate], data: str) -> str:
     """The weights as the source of `ragthrift.compress.weights`."""
-    lines = [f'"""{note}"""', "", "from ragthrift.compress.evidence import Logistic, Weights", "", "WEIGHTS = Weights("]
+    lines = [
+        '"""The fitted weights of the evidence model and the losses that it is certified for.',
+        "",
+        f"Made by `python -m ragthrift_bench.fit` from the tuning rows of {data}.",
+        '"""',
+        "",
+        "from ragthrift.compress.calibrate import Certificate",
+        "from ragthrift.compress.evidence import Logistic, Weights",
+        "",
+        "WEIGHTS = Weights(",
+    ]
     for name in ("passage", "unit", "passage_bridge", "unit_bridge"):
         model: Logistic = getattr(weights, name)
-        lines += [f"    {name}=Logistic("]
-        lines += [f"        {part}={getattr(model, part)!r}," for part in ("weights", "bias")]
-        lines += ["    ),"]
-    return "\n".join([*lines, ")", ""])
+        lines += [f"    {name}=Logistic(", f"        weights={model.weights!r},", f"        bias={model.bias!r},", "    ),"]
+    return "\n".join([*lines, ")", "", "CERTIFICATES = (", *(f"    {one!r}," for one in certificates), ")", ""])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ragthrift_bench.fit", description=__doc__)
+    parser.add_argument("--data", action="append", required=True, help="a set, see the context suite; repeat for more")
+    parser.add_argument("--max-loss", action="append", type=float, default=[0.02, 0.05, 0.1], help="losses to certify")
+    parser.add_argument("--out", required=True, help="the file to write")
+    return parser
 
 
 def _inside(e: Example, rows: Rows) -> tuple[Rows, Sequence[bool], float]:
@@ -133,3 +192,7 @@ def _stack(
 
 def _row(values: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(round(float(value), 5) for value in values)
+
+
+if __name__ == "__main__":
+    main()

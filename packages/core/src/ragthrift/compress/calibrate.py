@@ -1,9 +1,9 @@
 """How much evidence must be kept so that at most a stated share of questions loses any, with a bound that holds.
 
-The selection keeps units until a share of all the expected evidence, its `mass`, is in. Larger mass keeps a superset,
-so the loss can only fall as the mass grows, and the smallest mass whose loss is bounded is the one to use: conformal
-risk control (Angelopoulos et al., arXiv 2208.02814) for the expected loss, and the upper-bound form of Bates et al.
-(arXiv 2101.02703) with the exact Clopper-Pearson bound for a loss that holds with a stated confidence.
+The selection keeps every unit that is worth at least some share of the best one. A smaller share keeps a superset, so
+the loss can only fall with it, and the largest share whose loss is bounded is the one to use: conformal risk control (Angelopoulos
+et al., arXiv 2208.02814) for the expected loss, and the upper-bound form of Bates et al. (arXiv 2101.02703) with the
+exact Clopper-Pearson bound for a loss that holds with a stated confidence.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The mass that keeps the loss at or below `max_loss`, and the evidence for it.
+    """The least worth of a kept unit that holds the loss at or below `max_loss`, and the evidence for it.
 
-    `rows` labelled questions were looked at, of which `lost` lose some evidence at this mass. `bound` is the upper end
+    `rows` labelled questions were looked at, of which `lost` lose some evidence at this worth. `bound` is the upper end
     of the loss: with `confidence`, or in expectation when `confidence` is None. `models` names what scored the units;
     the certificate holds for the same models only, and for questions like those it was made from.
     """
 
     max_loss: float
-    mass: float
+    worth: float
     rows: int
     lost: int
     bound: float
@@ -55,17 +55,17 @@ def calibrate(
 
     Raises ConfigurationError when there are too few rows for the promise, saying how many are needed.
     """
-    masses = sorted(compressor.mass_needed(row) for row in rows if row.evidence)
-    return certify(masses, max_loss=max_loss, confidence=confidence, models=compressor.models)
+    worths = [compressor.worth_needed(row) for row in rows if row.evidence]
+    return certify(worths, max_loss=max_loss, confidence=confidence, models=compressor.models)
 
 
-def certify(masses: Sequence[float], *, max_loss: float, confidence: float | None, models: str) -> Certificate:
-    """The smallest mass that keeps the promise, given the mass at which each row loses nothing."""
+def certify(worths: Sequence[float], *, max_loss: float, confidence: float | None, models: str) -> Certificate:
+    """The largest worth that keeps the promise, given the largest at which each row loses nothing."""
     if not 0 < max_loss < 1:
         raise ConfigurationError(f"max_loss must lie between 0 and 1, got {max_loss!r}")
     if confidence is not None and not 0 < confidence < 1:
         raise ConfigurationError(f"confidence must lie between 0 and 1, or be None, got {confidence!r}")
-    rows = len(masses)
+    rows = len(worths)
     lost = _most_lost(rows, max_loss, confidence)
     if lost < 0:
         least = (
@@ -74,9 +74,9 @@ def certify(masses: Sequence[float], *, max_loss: float, confidence: float | Non
         raise ConfigurationError(
             f"max_loss={max_loss!r} needs at least {least} labelled rows, got {rows}: give more rows or allow more loss"
         )
-    mass = sorted(masses)[rows - 1 - lost]
+    worth = sorted(worths)[lost]
     return Certificate(
-        max_loss, mass, rows, sum(m > mass for m in masses), _bound(rows, lost, confidence), confidence, models
+        max_loss, worth, rows, sum(one < worth for one in worths), _bound(rows, lost, confidence), confidence, models
     )
 
 

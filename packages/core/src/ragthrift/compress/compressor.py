@@ -110,28 +110,30 @@ class Compressor:
             lean = self._unranked(clean, f"{type(error).__name__}: {error}")
         return reported("compress", clean, lean, start, shadow=self.shadow)
 
-    def mass_needed(self, row: Labelled) -> float:
-        """The mass at which a compressor like this one loses no evidence of the row; for `calibrate`.
+    def worth_needed(self, row: Labelled) -> float:
+        """The largest `Limits.worth` at which no evidence of the row is lost; for `calibrate`.
 
-        Evidence that lies in no unit, such as a range of whitespace, needs none.
+        It is 1 for a row that passes through, and 0 for one whose evidence no unit holds.
         """
         passages = numbered(row.passages)
+        if self._nothing_to_win(row.query, self.counter.count(render(passages, self.joiner))):
+            return 1.0
         table = pool(row.query, passages, language=self.language)
         signals = run(self._signals(row.query, passages, table), lambda call: answer(call, self.timeout_s))
         everything = Limits(tokens=sys.maxsize)
         chosen = select(table, passages, signals.needed, everything, counter=APPROXIMATE, joiner=self.joiner)
-        reached = [
-            chosen.reached.get(c, 1.0)
+        worths = [
+            chosen.worth.get(c, 0.0)
             for passage, span in row.evidence
             for c in table.of[passage]
             if table.candidates[c].unit.start < span.end and span.start < table.candidates[c].unit.end
         ]
-        return max(reached, default=0.0) + 1e-9  # selection stops at the mass, so it must lie above
+        return min(worths, default=0.0)
 
     def _plan(self, query: str, passages: tuple[Passage, ...]) -> Plan:
         before = self.counter.count(render(passages, self.joiner))
         limits = self._limits(before)
-        if (before <= limits.tokens and limits.mass == 1) or self._nothing_to_win(query, before):
+        if (before <= limits.tokens and not limits.worth) or self._nothing_to_win(query, before):
             return self._whole(passages, before)
         table = pool(query, passages, language=self.language)
         signals = yield from self._signals(query, passages, table)
@@ -166,7 +168,7 @@ class Compressor:
         if self.budget is not None:
             tokens = self.budget if isinstance(self.budget, int) else int(self.budget * before)
         promise = self.promise
-        return Limits(tokens, self.per_source, promise.mass if promise else 1.0, self.floor)
+        return Limits(tokens, self.per_source, promise.worth if promise else 0.0, self.floor)
 
     def _nothing_to_win(self, query: str, before: int) -> bool:
         """Whether to leave the context alone; a budget in tokens is a promise and leaves no choice."""

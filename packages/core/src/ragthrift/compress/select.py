@@ -32,14 +32,14 @@ WIDEST_GAP = 8
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a selection may hold: tokens in all, and the shares that one source and the found evidence may reach.
+    """What a selection may hold: tokens in all, the share of them that one source may fill, and the least worth.
 
-    `mass` is the share of all expected evidence at which selection stops; 1 means that only the tokens stop it.
+    `worth` is a share of the best unit's worth, `floor` a probability; units below either are left out.
     """
 
     tokens: int
     per_source: float = 1.0
-    mass: float = 1.0
+    worth: float = 0.0
     floor: float = 0.0
 
 
@@ -47,13 +47,14 @@ class Limits:
 class Selection:
     """The units chosen so far, why each candidate was kept or dropped, and in which bundles they came.
 
-    `reached` is the share of the expected evidence that was in when each unit, or the fact it repeats, was chosen.
+    `worth` is that of each unit kept, as a share of the best one's; a repeated fact has that of its first statement,
+    and what was pulled in for another unit has that unit's.
     """
 
     kept: set[int] = field(default_factory=set[int])
     reasons: dict[int, Reason] = field(default_factory=dict[int, "Reason"])
     order: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
-    reached: dict[int, float] = field(default_factory=dict[int, float])
+    worth: dict[int, float] = field(default_factory=dict[int, float])
 
 
 def select(
@@ -70,11 +71,12 @@ def select(
     chosen = Selection()
     seen: dict[tuple[str, ...], float] = {}
     common = common_words({word: len(held) for word, held in pool.holders.items()}, len(pool.of))
-    total, mass, misses = sum(needed), 0.0, 0
-    for c in sorted(range(len(needed)), key=lambda c: -_worth(pool, needed, c)):
+    worth = _worth(pool, needed)
+    misses = 0
+    for c in sorted(range(len(needed)), key=lambda c: -worth[c]):
         if c in chosen.kept:
             continue
-        if needed[c] < limits.floor or (total and mass >= limits.mass * total):
+        if needed[c] < limits.floor or worth[c] < limits.worth:
             chosen.reasons[c] = "irrelevant"
             continue
         chosen.reasons[c] = "over_budget"
@@ -83,8 +85,7 @@ def select(
         stated = basket.fact(c, common)
         if stated in seen:
             chosen.reasons[c] = "duplicate"
-            chosen.reached[c] = seen[stated]
-            mass += needed[c]
+            chosen.worth[c] = seen[stated]
             continue
         bundle = tuple(sorted({c, *required(pool, passages, chosen.kept, c)}))
         spent, source = basket.cost(bundle)
@@ -97,12 +98,11 @@ def select(
         misses = 0
         basket.add(bundle, spent, source)
         chosen.order.append(bundle)
-        seen[stated] = mass / total if total else 0.0
+        seen[stated] = worth[c]
         for unit in bundle:
             chosen.kept.add(unit)
             chosen.reasons[unit] = "kept" if unit == c else "repair"
-            chosen.reached[unit] = seen[stated]
-        mass += sum(needed[unit] for unit in bundle)
+            chosen.worth[unit] = worth[c]
     _shrink(chosen, pool, passages, limits.tokens, counter, joiner)
     return chosen
 
@@ -177,9 +177,12 @@ class _Basket:
         return self._counter.count(label(passage) + text)
 
 
-def _worth(pool: Pool, needed: Sequence[float], c: int) -> float:
-    unit = pool.candidates[c].unit
-    return needed[c] / (unit.end - unit.start) ** LENGTH_POWER
+def _worth(pool: Pool, needed: Sequence[float]) -> list[float]:
+    """What each unit is worth, as a share of the best one's."""
+    units = (candidate.unit for candidate in pool.candidates)
+    worth = [p / (unit.end - unit.start) ** LENGTH_POWER for p, unit in zip(needed, units, strict=True)]
+    best = max(worth, default=0.0)
+    return [one / best for one in worth] if best else worth
 
 
 def _shrink(
