@@ -16,7 +16,10 @@ KNOWN = {"Who founded the Blue Mill?": "Ada Nore"}
 
 
 def _answer(question: str) -> dict[str, Any]:
-    return {"answer": KNOWN.get(question, "unanswerable"), "context": [Document("Ada Nore built it."), Document("Oak.")]}
+    return {
+        "answer": KNOWN.get(question, "unanswerable"),
+        "context": [Document("Ada Nore built it."), Document("Oak.")],
+    }
 
 
 runnable = RunnableLambda(_answer)

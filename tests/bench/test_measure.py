@@ -103,7 +103,9 @@ def test_windows_are_covered_by_spans_or_by_text(tmp_path: Path):
     end = second.text.index("1903.") + 5
     tail = Passage(second.text[:end], index=1, spans=(Span(0, end),))
     assert evidence_kept(row, [head, tail], f"{head.text}\n\n{tail.text}") == [True]
-    assert evidence_kept(row, [replace(head, spans=()), replace(tail, spans=())], f"{head.text}\n\n{tail.text}") == [True]
+    assert evidence_kept(row, [replace(head, spans=()), replace(tail, spans=())], f"{head.text}\n\n{tail.text}") == [
+        True
+    ]
     assert evidence_kept(row, [head], head.text) == [False]
 
 

@@ -24,7 +24,10 @@ def row(**fields: object) -> dict[str, object]:
 def test_gold_is_the_most_exact_annotation(rows_file: Path):
     founder, market, moon = load(str(rows_file)).rows
     assert founder.gold == ((Evidence("mill", "It was founded by Ada Nore in 1871."),),)
-    assert market.gold == ((Evidence("mill", "The Blue Mill stands in Tarn."),), (Evidence("tarn", "The market is on Friday."),))
+    assert market.gold == (
+        (Evidence("mill", "The Blue Mill stands in Tarn."),),
+        (Evidence("tarn", "The market is on Friday."),),
+    )
     assert moon.gold == ()
     assert moon.answers == ()
 
@@ -93,13 +96,13 @@ def test_a_sentence_number_out_of_range_is_named(tmp_path: Path):
 def test_a_file_without_rows_is_an_error(tmp_path: Path, content: bytes):
     file = tmp_path / "empty.jsonl"
     file.write_bytes(content)
-    with pytest.raises(DataError, match="empty.jsonl"):
+    with pytest.raises(DataError, match=r"empty\.jsonl"):
         load(str(file))
 
 
 def test_missing_data_says_where_it_looked(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("RAGTHRIFT_DATA", raising=False)
-    with pytest.raises(DataError, match="no data called 'rag_nothing': not a file, and not in a folder named by RAGTHRIFT_DATA"):
+    with pytest.raises(DataError, match="no data called 'rag_nothing'"):
         load("rag_nothing")
 
 

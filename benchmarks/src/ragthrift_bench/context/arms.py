@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -14,6 +15,9 @@ from ragthrift_bench.context.models import Models
 
 OWN = "~own"
 """Ends the name of an arm that was told the budget in its own terms and counts in its own way."""
+
+ENOUGH = 0.99
+"""A search for the largest setting that fits ends when this share of the budget is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +68,38 @@ class Knob:
         return self.run(task, self.told(task))
 
     def matched(self, task: Task) -> Kept:
-        """What it keeps at the setting that uses the most tokens without going over the budget.
+        """What it keeps at the setting that uses the most tokens without going over the budget, to one in a hundred.
 
         The smallest setting is used when none fits; the harness then counts an overrun.
         """
         settings = self.settings(task)
         if not self.ordered:
-            sized = [(task.tokens(kept.passages), kept) for kept in (self.run(task, setting) for setting in settings)]
-            fitting = [pair for pair in sized if pair[0] <= task.budget]
-            return max(fitting, key=_size)[1] if fitting else min(sized, key=_size)[1]
-        best, used = self._sized(task, settings[0])
-        low, high = 1, len(settings) - 1
-        while low <= high:
-            middle = (low + high) // 2
-            kept, tokens = self._sized(task, settings[middle])
-            if tokens > task.budget:
-                high = middle - 1
-                continue
-            low = middle + 1
-            if tokens > used or used > task.budget:
-                best, used = kept, tokens
-        return best
+            sized = [self._sized(task, setting) for setting in settings]
+            fitting = [pair for pair in sized if pair[1] <= task.budget]
+            return max(fitting, key=_tokens)[0] if fitting else min(sized, key=_tokens)[0]
+        low, high = -1, len(settings)
+        best: tuple[Kept, int] | None = None
+        at = min(bisect_left(settings, self.told(task)), high - 1)
+        while True:
+            kept, tokens = self._sized(task, settings[at])
+            if tokens <= task.budget:
+                low = at
+                best = (kept, tokens) if best is None or tokens > best[1] else best
+            else:
+                high = at
+            if high - low <= 1 or (best is not None and best[1] >= ENOUGH * task.budget):
+                return kept if best is None else best[0]
+            # Tokens grow about as the setting does, so the first guess is rarely far off.
+            guess = round((at + 1) * task.budget / max(tokens, 1)) - 1
+            at = guess if low < guess < high else (low + high) // 2
 
     def _sized(self, task: Task, setting: float) -> tuple[Kept, int]:
         kept = self.run(task, setting)
         return kept, task.tokens(kept.passages)
 
 
-def _size(pair: tuple[int, Kept]) -> int:
-    return pair[0]
+def _tokens(pair: tuple[Kept, int]) -> int:
+    return pair[1]
 
 
 Family = Literal["ragthrift", "rival"]
@@ -155,7 +162,9 @@ def muster(arms: Sequence[Arm], models: Models) -> Roster:
     for arm in arms:
         try:
             roster.ready[arm.name] = arm.ready(models)
-        except (ImportError, FileNotFoundError) as error:
+        except FileNotFoundError as error:  # a missing model says itself what brings it
+            roster.not_run.append(NotRun(arm.name, str(error).split("\n")[0]))
+        except ImportError as error:
             roster.not_run.append(NotRun(arm.name, str(error).split("\n")[0], arm.pip))
     return roster
 

@@ -6,6 +6,7 @@ import argparse
 import gzip
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ from ragthrift_bench.harness.stats import Bootstrap
 Column = tuple[str, Callable[[str], str]]
 READ_ARMS = "lexical,cascade,bm25_topk,cross_encoder_topk,llmslim,trimwise"
 QUICK_ROWS = 12
-SHOWN_ARMS = ("ragthrift:cascade", "ragthrift:lexical")
+SHOWN_ARMS = ("ragthrift:lexical",)
 """Whose kept text the page shows for an open set: the first of these that ran."""
 
 
@@ -92,7 +93,7 @@ def parse(arguments: Sequence[str]) -> Options:
     quick = bool(given.quick)
     rows = given.reader_rows if given.reader_rows is not None else 4 if quick else 150 if given.full else 24
     seconds = (
-        given.reader_seconds if given.reader_seconds is not None else None if given.full else 20.0 if quick else 150.0
+        given.reader_seconds if given.reader_seconds is not None else None if given.full else 20.0 if quick else 120.0
     )
     return Options(
         data=tuple(given.data or [EMBEDDED]),
@@ -157,12 +158,12 @@ def write(options: Options, blocks: Sequence[Block], roster: Roster, seconds: fl
     meta = Meta(head, settings, chosen, roster.not_run, options.prices)
     write_text(options.out / "context.html", render_page(blocks, meta))
     if options.json:
-        console.say(json.dumps(content, ensure_ascii=False))
+        sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
         return
     for block in blocks:
         _show(block)
-    for one in roster.not_run:
-        console.say(f"not run: {one.arm}: {one.reason}{f' ({one.fix})' if one.fix else ''}")
+    for (reason, fix), names in _grouped(roster.not_run).items():
+        console.say(f"not run: {', '.join(names)}: {reason}{f' ({fix})' if fix else ''}")
     console.say(f"{options.out / 'context.html'}  {seconds:.0f} s")
 
 
@@ -177,6 +178,7 @@ def _set(
     step: console.Step,
 ) -> Block:
     rows = split(data.rows, options.part)  # pyright: ignore[reportArgumentType]  # argparse checked the choice
+    rows = tuple(sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).hexdigest()))  # files are often grouped
     rows = rows[:QUICK_ROWS] if options.quick else rows
     if not rows:
         raise ConfigurationError(f"--split {options.part}: {data.name} has no row in this part")
@@ -220,13 +222,13 @@ def _measured(
     plain = models.to_time()
     try:
         for arm in ready:
-            total = len(plan.rows) * len(plan.budgets_of(arm, everything=options.full))
+            total = plan.rows_of(arm, everything=options.full) * len(plan.budgets_of(arm, everything=options.full))
             tick = step(f"{plan.data.name}: {arm.name}", total)
             columns[arm.name] = measure(plan, arm, roster.ready[arm.name], journal, everything=options.full, tick=tick)
         for arm in ready:
             tick = step(f"{plan.data.name}: time of {arm.name}", 1)
             if not arm.name.endswith(OWN):
-                times[arm.name] = timed(plan, arm, arm.once(plain), journal)
+                times[arm.name] = timed(plan, arm, arm.once(plain), journal, everything=options.full)
             tick(1)
         first = next((name for name in SHOWN_ARMS if name in columns), None)
         if plan.data.open and first is not None:
@@ -344,6 +346,14 @@ def _read_lines(plan: Plan, answers: Read) -> Iterator[dict[str, object]]:
             yield {**line, **numbers, **reply}
 
 
+def _grouped(missing: Sequence[NotRun]) -> dict[tuple[str, str], list[str]]:
+    """The arms that were left out, by reason."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in missing:
+        groups.setdefault((one.reason, one.fix), []).append(one.arm)
+    return groups
+
+
 def _show(block: Block) -> None:
     plan = block.found.plan
     budget = plan.primary
@@ -361,6 +371,7 @@ def _show(block: Block) -> None:
         return "–" if cell is None else form.format(cell.value)
 
     columns: list[Column] = [
+        ("n", lambda arm: "–" if (cell := by.get((arm, "tokens_used", False))) is None else str(cell.n)),
         ("tokens", lambda arm: shown(arm, "tokens_used", "{:,.0f}")),
         ("answer", lambda arm: shown(arm, "answer_in_context", "{:.1%}")),
         ("all evidence", lambda arm: shown(arm, "joint_evidence", "{:.1%}")),
@@ -402,7 +413,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         nargs="+",
         metavar="NAME_OR_PATH",
-        help="embedded (default), a .jsonl file, a folder of RAGTHRIFT_DATA; :untitled, :shuffled, :gold_removed behind it",
+        help="embedded (default), a .jsonl file, a folder of RAGTHRIFT_DATA; with :untitled, :shuffled, :gold_removed",
     )
     add(
         "--split",
@@ -419,7 +430,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--reader-rows", type=_positive, help="questions to read (default 24; 150 with --full)")
     add(
-        "--reader-seconds", type=float, help="begin no further question after this time (default 150; none with --full)"
+        "--reader-seconds", type=float, help="begin no further question after this time (default 120; none with --full)"
     )
     add("--reader-arms", default=READ_ARMS, help="arms whose contexts are read")
     add("--reader-budgets", default=f"{PRIMARY:g}", help="budgets whose contexts are read")

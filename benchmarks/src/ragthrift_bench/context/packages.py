@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -45,14 +45,14 @@ def _trimwise(strategy: str, trimmer: Any) -> Keep:
             separator="\n\n",
             token_counter=task.counter.count,
         )
-        rows = cast("list[Any]", [row for row in result.sources if row.text])
+        rows = [row for row in result.sources if row.text]
         return Kept(tuple(_excerpt(task.passages[int(row.source_index)], row) for row in rows))
 
     return keep
 
 
 def _excerpt(passage: Passage, row: Any) -> Passage:
-    spans = cast("list[Any]", list(row.spans))
+    spans = list(row.spans)
     return replace(
         passage,
         text=str(row.text),

@@ -9,7 +9,7 @@ from html import escape
 from ragthrift_bench.context.arms import OWN, Arm, NotRun
 from ragthrift_bench.context.reading import Read
 from ragthrift_bench.context.run import CLOSED, FULL, GOLD, Columns, Measured
-from ragthrift_bench.context.summary import Compared, Prices
+from ragthrift_bench.context.summary import SHARES, Compared, Prices
 from ragthrift_bench.harness.match import sentence_ranges
 from ragthrift_bench.harness.page import Td, page, table
 from ragthrift_bench.harness.results import Cell, cpu
@@ -217,6 +217,7 @@ def _styles(block: Block, arms: Sequence[Arm]) -> dict[str, tuple[str, bool]]:
 def _budget_table(block: Block, find: Find, meta: Meta, budget: float) -> str:
     head = [
         "arm",
+        "n",
         "tokens",
         "answer in context",
         "all evidence",
@@ -232,17 +233,11 @@ def _budget_table(block: Block, find: Find, meta: Meta, budget: float) -> str:
         arm for arm in block.found.columns if (arm, "tokens_used", budget, "") in find or arm.startswith("bracket:")
     ]
     areas = {cell.arm: cell for cell in block.cells if cell.metric == "area_retained"}
-    best = {
-        metric: max(
-            (
-                one.value
-                for name in names
-                if not name.startswith("bracket:") and (one := find.get((name, metric, budget, "")))
-            ),
-            default=-1.0,
-        )
-        for metric in ("answer_in_context", "joint_evidence", "evidence_recall")
-    }
+    best: dict[tuple[str, int], float] = {}  # arms that were asked other questions cannot be ranked by their means
+    for name in names:
+        for metric in SHARES if not name.startswith("bracket:") else ():
+            if one := find.get((name, metric, budget, "")):
+                best[metric, one.n] = max(best.get((metric, one.n), 0.0), one.value)
     rows: list[list[Td]] = []
     for name in names:
         at = 1.0 if name.startswith("bracket:") else budget
@@ -251,10 +246,10 @@ def _budget_table(block: Block, find: Find, meta: Meta, budget: float) -> str:
             return find.get((name, metric, at, ""))
 
         row = [Td(name, name, "ours" if name.startswith("ragthrift:") else "", notes.get(name, ""))]
-        row.append(_number(cell("tokens_used"), "{:,.0f}"))
-        row += [
-            _share(cell(metric), best[metric]) for metric in ("answer_in_context", "joint_evidence", "evidence_recall")
-        ]
+        asked = cell("tokens_used")
+        row.append(Td(str(asked.n), asked.n) if asked else Td("–"))
+        row.append(_number(asked, "{:,.0f}"))
+        row += [_share(one := cell(metric), best.get((metric, one.n)) if one else None) for metric in SHARES]
         row += [_share(cell("retained")), _number(areas.get(name), "{:.3f}")]
         row += [_fault(cell("overruns")), _fault(cell("offset_errors"))]
         row += [_number(cell(metric), "{:,.1f}") for metric in ("latency_p50_ms", "latency_p95_ms")]
@@ -263,9 +258,16 @@ def _budget_table(block: Block, find: Find, meta: Meta, budget: float) -> str:
     note = (
         f'<p class="soft">{OWN} marks a rival that was told the budget in its own terms; without it, its setting was '
         "searched for the most tokens that fit. Over budget and offset errors count questions. Pairs scored is the "
-        "share "
-        "of the pool's sentences that went through the cross-encoder.</p>"
+        "share of the pool's sentences that went through the cross-encoder. The best of the arms that were asked the "
+        "same questions is bold.</p>"
     )
+    asked_all = {cell.n for cell in block.cells if cell.metric == "tokens_used" and cell.at.get("budget") == budget}
+    if len(asked_all) > 1:
+        note += (
+            f'<p class="soft">Arms with a model were asked {min(asked_all)} of the {max(asked_all)} questions, drawn '
+            "by a hash of their id; compare them through the paired differences, which are on the questions that both "
+            "were asked. <code>--full</code> asks every arm everything.</p>"
+        )
     return table(head, rows) + note
 
 
@@ -395,8 +397,9 @@ def _question(block: Block, at: int, columns: Mapping[str, Columns]) -> str:
     marks = table(
         ["arm", "kept", "tokens"],
         [
-            [Td(name, name), _mark(found, at), Td(f"{found['tokens'][at]:,.0f}", found["tokens"][at] or 0)]
+            [Td(name, name), _mark(found, at), Td(f"{found['tokens'][at] or 0:,.0f}", found["tokens"][at] or 0)]
             for name, found in columns.items()
+            if found["tokens"][at] is not None
         ],
     )
     shown = "".join(

@@ -25,6 +25,9 @@ FULL = "bracket:full"
 GOLD = "bracket:gold"
 CLOSED = "bracket:closed"
 TIMED_ROWS = 20
+TIMED_ROWS_MODEL = 6
+MODEL_ROWS = 30
+"""Questions that an arm with a model is asked in a run that was not asked for everything."""
 Tick = Callable[[int], None]
 
 
@@ -49,6 +52,10 @@ class Plan:
         if everything or not arm.heavy:
             return self.budgets
         return (self.primary,)
+
+    def rows_of(self, arm: Arm, *, everything: bool) -> int:
+        """How many of the rows, from the first, an arm is asked."""
+        return len(self.rows) if everything or not arm.model else min(MODEL_ROWS, len(self.rows))
 
     @property
     def primary(self) -> float:
@@ -75,7 +82,7 @@ def plan_of(data: DataSet, rows: Sequence[Row], budgets: Sequence[float], counte
 
 def brackets(plan: Plan) -> dict[str, dict[float, Columns]]:
     """The whole pool, and the gold evidence alone."""
-    full = _columns(plan, lambda task: Kept(_numbered(task.passages)), 1.0)
+    full = _columns(plan, lambda task: Kept(_numbered(task.passages)), 1.0, len(plan.rows))
     gold = [score(row, plan.task(at, 1.0), Kept(gold_context(row))) for at, row in enumerate(plan.rows)]
     return {FULL: {1.0: full}, GOLD: {1.0: _turned(gold)}}
 
@@ -86,23 +93,23 @@ def measure(
     """The columns of one arm at each of its budgets, from the journal where they were made before."""
     done: dict[float, Columns] = {}
     for budget in plan.budgets_of(arm, everything=everything):
-        key = f"{plan.data.name}|{arm.name}|{budget:g}"
+        rows = plan.rows_of(arm, everything=everything)
+        key = f"{plan.data.name}|{arm.name}|{budget:g}|{rows}"
         if key not in journal:
-            columns = _columns(plan, keep, budget, tick)
-            journal.add(key, columns)
+            journal.add(key, _columns(plan, keep, budget, rows, tick))
         else:
-            tick(len(plan.rows))
+            tick(rows)
         done[budget] = cast("Columns", journal.get(key))
     return done
 
 
-def timed(plan: Plan, arm: Arm, once: Keep, journal: Journal) -> list[float]:
+def timed(plan: Plan, arm: Arm, once: Keep, journal: Journal, *, everything: bool) -> list[float]:
     """Milliseconds of single warm calls on the first rows, at the budget nearest to 25 %."""
-    key = f"{plan.data.name}|{arm.name}|ms"
+    rows = TIMED_ROWS if everything or not arm.model else TIMED_ROWS_MODEL
+    key = f"{plan.data.name}|{arm.name}|ms|{rows}"
     if key not in journal:
-        tasks = [plan.task(at, plan.primary) for at in range(min(TIMED_ROWS, len(plan.rows)))]
-        for task in tasks[:2]:
-            once(task)
+        tasks = [plan.task(at, plan.primary) for at in range(min(rows, len(plan.rows)))]
+        once(tasks[-1])
         journal.add(key, [_ms(once, task) for task in tasks])
     return cast("list[float]", journal.get(key))
 
@@ -133,12 +140,14 @@ def gold_context(row: Row) -> tuple[Passage, ...]:
     return tuple(kept)
 
 
-def _columns(plan: Plan, keep: Keep, budget: float, tick: Tick = lambda done: None) -> Columns:
-    return _turned(list(_scores(plan, keep, budget, tick)))
+def _columns(plan: Plan, keep: Keep, budget: float, rows: int, tick: Tick = lambda done: None) -> Columns:
+    """The columns over the first `rows`; the rest is None."""
+    found = _turned(list(_scores(plan, keep, budget, rows, tick)))
+    return {metric: [*column, *[None] * (len(plan.rows) - rows)] for metric, column in found.items()}
 
 
-def _scores(plan: Plan, keep: Keep, budget: float, tick: Tick) -> Iterator[Score]:
-    for at, row in enumerate(plan.rows):
+def _scores(plan: Plan, keep: Keep, budget: float, rows: int, tick: Tick) -> Iterator[Score]:
+    for at, row in enumerate(plan.rows[:rows]):
         task = plan.task(at, budget)
         yield score(row, task, keep(task))
         tick(1)

@@ -129,9 +129,9 @@ class Summary:
             if known:
                 yield self._plain(arm, name, sum(known), len(known), "count", at)
         ms = self.found.times.get(arm)
-        tokens = float(np.mean([value or 0.0 for value in columns["tokens"]]))
-        dollars = self.prices.per_1000(tokens, ms=float(np.mean(ms)) if ms else 0.0)
-        yield self._plain(arm, "usd_per_1000", dollars, len(self.plan.rows), "usd", at)
+        tokens = [value for value in columns["tokens"] if value is not None]
+        dollars = self.prices.per_1000(float(np.mean(tokens)), ms=float(np.mean(ms)) if ms else 0.0)
+        yield self._plain(arm, "usd_per_1000", dollars, len(tokens), "usd", at)
 
     def _positions(self, arm: str, columns: Columns, budget: float) -> Iterator[Cell]:
         """Answers kept by where the gold passage stood, and how far apart the places are."""
@@ -239,17 +239,16 @@ class Summary:
         A rival that used more tokens than the budget on average is no measure of what fits it. The best is chosen on
         the rows that are reported, which favours the rival.
         """
-        used = {
-            name: _mean(columns[metric])
+        fair = {
+            name: columns[metric]
             for name, columns in there.items()
             if name.startswith("rival:") and not name.endswith(OWN) and self._fits(columns)
         }
-        for against, names in (
-            ("best rival", list(used)),
-            ("best rival without a model", [name for name in used if not self.models.get(name)]),
-        ):
-            if names and (against == "best rival" or not self.models.get(arm)):
-                yield against, max(names, key=lambda name: used[name])
+        plain = {name: column for name, column in fair.items() if not self.models.get(name)}
+        if fair:
+            yield "best rival", _highest(fair)
+        if plain and not self.models.get(arm):
+            yield "best rival without a model", _highest(plain)
 
     def _fits(self, columns: Columns) -> bool:
         over = [value for value in columns["overrun"] if value is not None]
@@ -286,6 +285,12 @@ class Summary:
         self, arm: str, metric: str, value: float, n: int, unit: Unit, at: Mapping[str, float | int | str]
     ) -> Cell:
         return Cell(arm, self.plan.data.name, self.plan.data.sha256, metric, value, None, n, unit, at)
+
+
+def _highest(columns: Mapping[str, Column]) -> str:
+    """The arm with the highest mean over the questions that all of them were asked."""
+    rows = [at for at, values in enumerate(zip(*columns.values(), strict=True)) if None not in values]
+    return max(columns, key=lambda name: _mean([columns[name][at] for at in rows]))
 
 
 def _mean(column: Column) -> float:
