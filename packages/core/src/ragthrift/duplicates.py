@@ -1,17 +1,21 @@
-"""When two texts state one fact: the same words that matter, in the same order.
+"""When two texts state one fact: the same words and signs in the same order, about the same thing.
 
 Sentences that merely look alike ("12 %" and "21 %", "may" and "may not", "A sued B" and "B sued A") are different
-facts, so similarity alone never makes a duplicate. What may differ is case, punctuation, spacing, word endings, and
-words so common among the passages that they tell nothing apart, unless such a word holds a digit or negates.
+facts, and so are equal rows of two tables and equal sentences under two titles. What may differ is case, most
+punctuation, spacing and word endings.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ragthrift.text import stem, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Set
+    from collections.abc import Iterable
+
+T = TypeVar("T")
 
 # fmt: off
 NEGATIONS = frozenset({
@@ -23,28 +27,54 @@ NEGATIONS = frozenset({
 })
 # fmt: on
 
+About = tuple[str, ...]
+"""What a fact is about, such as a title and a heading; an empty string where that is not known."""
 
-_CONTRACTED = re.compile("n['\u2019]t\\b", re.IGNORECASE)  # "isn't": a tokeniser may drop the "t"
+# A sign that can change a fact where the words are the same: negation in a contraction, a minus, operators,
+# currencies, per cent, question marks, superscripts and fractions, arrows, ticks and emoji.
+_SIGN = re.compile(
+    r"(n['\u2019]t\b|(?<!\w)[-\u2212\u2013](?=[\d.])|!(?=[\w=(])|(?<=\w)[#/^](?=\w)|(?<=\w)#+"
+    r"|[%\u2030$&?@+<>=\u00a2-\u00a5\u00ac\u00b0-\u00b3\u00b9\u00bc-\u00be\u00d7\u00f7\u2070-\u20cf"
+    r"\u2150-\u218b\u2190-\u23ff\u2460-\u24ff\u2600-\u27bf\U0001f000-\U0001faff])",
+    re.IGNORECASE,
+)
 
 
-def common_words(held: Mapping[str, int], passages: int) -> frozenset[str]:
-    """The words that more than half of the passages hold and that neither negate nor hold a digit.
+def fact(text: str, stems: Iterable[str] | None = None) -> tuple[str, ...]:
+    """What matters of a text, in order: texts with equal results state one fact.
 
-    `held` counts the passages that hold each word. Such words tell nothing apart.
+    `stems` are the stemmed words of the text, for a caller that has them.
     """
-    most = max(2, passages // 2)
-    return frozenset(word for word, count in held.items() if count > most and not _decisive(word))
+    if not _SIGN.search(text):
+        return tuple(_stems(text) if stems is None else stems) or (text,)
+    out: list[str] = []
+    for number, part in enumerate(_SIGN.split(text)):
+        if number % 2:
+            out.append("not" if part[-1] in "tT" else part)
+        else:
+            out += _stems(part)
+    return tuple(out)
 
 
-def fact(text: str, words: Iterable[str], common: Set[str]) -> tuple[str, ...]:
-    """What matters of a text with these words, in order: texts with equal results state one fact.
+class Facts(Generic[T]):
+    """The facts stated so far, each with what it is about and a note of the caller's."""
 
-    A text of nothing but common words keeps them all.
-    """
-    every = tuple(words)
-    matter = tuple([word for word in every if word not in common]) or every
-    return (*matter, *("not" for _ in _CONTRACTED.findall(text))) if "'" in text or "\u2019" in text else matter
+    def __init__(self) -> None:
+        self._stated: dict[tuple[str, ...], list[tuple[About, T]]] = {}
+
+    def find(self, said: tuple[str, ...], about: About) -> tuple[T, ...]:
+        """The notes of the equal facts that are not about something else."""
+        return tuple(note for other, note in self._stated.get(said, ()) if _agree(about, other))
+
+    def add(self, said: tuple[str, ...], about: About, note: T) -> None:
+        """Write down a fact."""
+        self._stated.setdefault(said, []).append((about, note))
 
 
-def _decisive(word: str) -> bool:
-    return word in NEGATIONS or any(letter.isdigit() for letter in word)
+def _agree(one: About, other: About) -> bool:
+    """Whether no part is known of both and different."""
+    return all(a == b or not a or not b for a, b in zip(one, other, strict=True))
+
+
+def _stems(text: str) -> Iterable[str]:
+    return map(stem, words(text))

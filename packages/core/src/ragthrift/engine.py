@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from ragthrift.errors import ConfigurationError
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 
 
 def numbered(passages: Sequence[Passage]) -> tuple[Passage, ...]:
-    """The passages with their places filled in; content that is no text is read as empty."""
+    """The passages with their places filled in; text and titles that are no text are read as empty."""
     return tuple(
-        replace(passage, index=index, spans=(), text=_text(passage.text)) for index, passage in enumerate(passages)
+        replace(
+            passage,
+            index=index,
+            spans=(),
+            text=_text(passage.text),
+            title=_text(passage.title),
+            label=passage.label if passage.label is None else _text(passage.label),
+            score=passage.score if is_number(passage.score) else None,
+        )
+        for index, passage in enumerate(passages)
     )
 
 
@@ -55,21 +65,38 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_share(name: str, value: float) -> None:
-    """Raise a ConfigurationError unless `value` lies between 0 and 1."""
-    if not 0 <= value <= 1:
+    """Raise a ConfigurationError unless `value` is a number between 0 and 1."""
+    if not is_number(value) or not 0 <= value <= 1:
         raise ConfigurationError(f"{name} must lie between 0 and 1, got {value!r}")
 
 
-def check_count(name: str, value: object) -> None:
-    """Raise a ConfigurationError unless `value` is a whole number of at least 1, or None."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ConfigurationError(f"{name} must be a whole number of at least 1, or None, got {value!r}")
+def check_count(name: str, value: object, *, least: int = 1) -> None:
+    """Raise a ConfigurationError unless `value` is a whole number of at least `least`, or None."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise ConfigurationError(f"{name} must be a whole number of at least {least}, or None, got {value!r}")
 
 
 def check_timeout(timeout_s: float | None) -> None:
     """Raise a ConfigurationError unless the limit is above 0 s, or None."""
-    if timeout_s is not None and not timeout_s > 0:
+    if timeout_s is not None and (not is_number(timeout_s) or not timeout_s > 0):
         raise ConfigurationError(f"timeout_s must be above 0, or None for no limit, got {timeout_s!r}")
+
+
+def check_text(name: str, value: object) -> None:
+    """Raise a ConfigurationError unless `value` is a string."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, got {value!r}")
+
+
+def check_part(name: str, value: object, *methods: str) -> None:
+    """Raise a ConfigurationError unless `value` has one of `methods`: an engine would fail open on it for good."""
+    if isinstance(value, type) or not any(callable(getattr(value, method, None)) for method in methods):
+        raise ConfigurationError(f"{name} must be an object with a method {' or '.join(methods)}, got {value!r}")
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _text(content: object) -> str:

@@ -1,9 +1,9 @@
 """How much evidence must be kept so that at most a stated share of questions loses any, with a bound that holds.
 
 The selection keeps every unit that is worth at least some share of the best one. A smaller share keeps a superset, so
-the loss can only fall with it, and the largest share whose loss is bounded is the one to use: conformal risk control (Angelopoulos
-et al., arXiv 2208.02814) for the expected loss, and the upper-bound form of Bates et al. (arXiv 2101.02703) with the
-exact Clopper-Pearson bound for a loss that holds with a stated confidence.
+the loss can only fall with it, and the largest share whose loss is bounded is the one to use: conformal risk control
+(Angelopoulos et al., arXiv 2208.02814) for the expected loss, and the upper-bound form of Bates et al. (arXiv
+2101.02703) with the exact Clopper-Pearson bound for a loss that holds with a stated confidence.
 """
 
 from __future__ import annotations

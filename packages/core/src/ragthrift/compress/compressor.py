@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -15,8 +16,18 @@ from ragthrift.compress.pool import Pool, pool
 from ragthrift.compress.select import Limits, Selection, assemble, select
 from ragthrift.compress.signals import Signals, gather
 from ragthrift.compress.weights import WEIGHTS
-from ragthrift.engine import check_choice, check_count, check_share, check_timeout, missing, numbered, reported
-from ragthrift.errors import ConfigurationError, SetupError
+from ragthrift.engine import (
+    check_choice,
+    check_count,
+    check_part,
+    check_share,
+    check_text,
+    check_timeout,
+    missing,
+    numbered,
+    reported,
+)
+from ragthrift.errors import ConfigurationError, RemoteError, SetupError
 from ragthrift.models.base import Embedder, Scorer
 from ragthrift.models.calls import Call, Failure, Numbers, aanswer, answer
 from ragthrift.plan import arun, run
@@ -113,13 +124,16 @@ class Compressor:
     def worth_needed(self, row: Labelled) -> float:
         """The largest `Limits.worth` at which no evidence of the row is lost; for `calibrate`.
 
-        It is 1 for a row that passes through, and 0 for one whose evidence no unit holds.
+        It is 1 for a row that passes through, and 0 for one whose evidence no unit holds. Raises RemoteError when a
+        model fails.
         """
         passages = numbered(row.passages)
         if self._nothing_to_win(row.query, self.counter.count(render(passages, self.joiner))):
             return 1.0
         table = pool(row.query, passages, language=self.language)
         signals = run(self._signals(row.query, passages, table), lambda call: answer(call, self.timeout_s))
+        if signals.fallbacks:
+            raise RemoteError(f"calibration needs an answer from every model: {'; '.join(signals.fallbacks)}")
         everything = Limits(tokens=sys.maxsize)
         chosen = select(table, passages, signals.needed, everything, counter=APPROXIMATE, joiner=self.joiner)
         worths = [
@@ -137,14 +151,21 @@ class Compressor:
             return self._whole(passages, before)
         table = pool(query, passages, language=self.language)
         signals = yield from self._signals(query, passages, table)
-        if not table.asked & table.holders.keys() and not signals.scored_pairs:
-            return self._unranked(passages, "no word of the query is in the passages")
+        if signals.fallbacks:  # a promise holds for the models that it was made with
+            limits = replace(limits, worth=0.0)
+        if not table.asked & table.holders.keys() and not self._model_answered(signals):
+            return self._unranked(passages, "no word of the query is in the passages", signals=signals)
         if max(signals.needed, default=0.0) < self.floor:
             return self._empty(passages, table, signals, before)
         chosen = select(table, passages, signals.needed, limits, counter=self.counter, joiner=self.joiner)
-        if not chosen.kept:
-            return self._unranked(passages, "no unit fits the budget", best=_best(table, signals))
-        return self._packed(passages, table, signals, chosen, before)
+        lean = self._packed(passages, table, signals, chosen, before, limits.tokens)
+        if lean.kept:
+            return lean
+        return self._unranked(passages, "no unit fits the budget", best=_best(table, signals), signals=signals)
+
+    def _model_answered(self, signals: Signals) -> bool:
+        embedded = self.embedder is not None and not any(why.startswith("embedder:") for why in signals.fallbacks)
+        return embedded or signals.scored_pairs > 0
 
     def _signals(
         self, query: str, passages: Sequence[Passage], table: Pool
@@ -166,7 +187,7 @@ class Compressor:
     def _limits(self, before: int) -> Limits:
         tokens = sys.maxsize
         if self.budget is not None:
-            tokens = self.budget if isinstance(self.budget, int) else int(self.budget * before)
+            tokens = self.budget if isinstance(self.budget, int) else max(1, int(self.budget * before))
         promise = self.promise
         return Limits(tokens, self.per_source, promise.worth if promise else 0.0, self.floor)
 
@@ -179,52 +200,61 @@ class Compressor:
     def _whole(self, passages: tuple[Passage, ...], before: int) -> Lean:
         return Lean(passages, (), before, before, Receipt(_uniform(passages, kept=True, reason="pass_through")))
 
-    def _unranked(self, passages: tuple[Passage, ...], why: str, *, best: int | None = None) -> Lean:
+    def _unranked(
+        self, passages: tuple[Passage, ...], why: str, *, best: int | None = None, signals: Signals | None = None
+    ) -> Lean:
         """The fallback: passages in the retriever's order, or the one that holds the best unit first, until full."""
         before = self.counter.count(render(passages, self.joiner))
         first = [passages[best]] if best is not None else []
         queue = [*first, *(p for p in passages if not first or p.index != best)]
         kept = first_that_fit(queue, self._limits(before).tokens, counter=self.counter, joiner=self.joiner)
-        kept = tuple(sorted(kept, key=lambda passage: passage.index))
-        decisions = [_whole_decision(p, kept=True, reason="pass_through") for p in kept]
-        dropped = missing(passages, kept)
-        decisions += [_whole_decision(p, kept=False, reason="over_budget") for p in dropped]
-        after = self.counter.count(render(kept, self.joiner))
-        return Lean(
-            kept, dropped, before, after, Receipt(tuple(decisions), (why,)), abstained=bool(passages) and not kept
+        signals = signals or Signals(())
+        decisions = [part for d in _uniform(passages, kept=False, reason="over_budget") for part in _parted(d, kept)]
+        receipt = Receipt(
+            tuple(decisions), (*signals.fallbacks, why), signals.scored_pairs, possible_pairs=len(signals.needed)
         )
+        after = self.counter.count(render(kept, self.joiner))
+        return Lean(kept, missing(passages, kept), before, after, receipt, abstained=bool(passages) and not kept)
 
     def _empty(self, passages: tuple[Passage, ...], table: Pool, signals: Signals, before: int) -> Lean:
         """What the caller chose for passages none of which looks relevant."""
         if self.on_empty == "pass_through":
             lean = self._unranked(passages, "nothing is relevant: passed through")
         elif self.on_empty == "keep_top1":
-            top = max(range(len(signals.needed)), key=lambda c: signals.needed[c])
-            only = passages[table.candidates[top].passage]
+            only = passages[_best(table, signals)]
             kept = first_that_fit([only], self._limits(before).tokens, counter=self.counter, joiner=self.joiner)
             lean = Lean(kept, missing(passages, kept), before, self.counter.count(render(kept, self.joiner)))
         else:
             lean = Lean((), passages, before, 0, abstained=True)
-        decisions = tuple(
-            Decision(d.index, d.span, any(p.index == d.index for p in lean.kept), "irrelevant", d.score)
-            for d in _decisions(table, signals, {}, set())
-        )
+        units = _decisions(table, signals, dict.fromkeys(range(len(signals.needed)), "irrelevant"), set())
+        decisions = tuple(part for d in units for part in _parted(d, lean.kept))
         fallbacks = (*signals.fallbacks, *lean.receipt.fallbacks)
         return replace(lean, receipt=Receipt(decisions, fallbacks, signals.scored_pairs, len(table.candidates)))
 
     def _packed(
-        self, passages: tuple[Passage, ...], table: Pool, signals: Signals, chosen: Selection, before: int
+        self,
+        passages: tuple[Passage, ...],
+        table: Pool,
+        signals: Signals,
+        chosen: Selection,
+        before: int,
+        tokens: int,
     ) -> Lean:
-        kept = assemble(table, passages, chosen.kept)
+        """The chosen units as passages, less the last ones if the whole costs more than its parts did."""
         best = [max((signals.needed[c] for c in own), default=0.0) for own in table.of]
-        lean = ordered(kept, lambda passage: best[passage.index], self.order)
+        while True:
+            lean = ordered(assemble(table, passages, chosen.kept), lambda passage: best[passage.index], self.order)
+            after = self.counter.count(render(lean, self.joiner))
+            if after <= tokens:
+                break
+            chosen.give_back(after - tokens)
         receipt = Receipt(
             tuple(_decisions(table, signals, chosen.reasons, chosen.kept)),
             signals.fallbacks,
             signals.scored_pairs,
             len(table.candidates),
         )
-        return Lean(lean, missing(passages, lean), before, self.counter.count(render(lean, self.joiner)), receipt)
+        return Lean(lean, missing(passages, lean), before, after, receipt)
 
 
 def _check(compressor: Compressor) -> None:
@@ -244,6 +274,18 @@ def _check(compressor: Compressor) -> None:
     for name in ("floor", "per_source", "scored_share"):
         check_share(name, getattr(compressor, name))
     check_timeout(compressor.timeout_s)
+    check_count("min_tokens", compressor.min_tokens, least=0)
+    check_text("joiner", compressor.joiner)
+    check_text("language", compressor.language)
+    check_part("counter", compressor.counter, "count")
+    if compressor.embedder is not None:
+        check_part("embedder", compressor.embedder, "embed")
+    if compressor.scorer is not None:
+        check_part("scorer", compressor.scorer, "score", "relevant_spans")
+    if compressor.per_source == 0:
+        raise ConfigurationError("per_source must be above 0, got 0: nothing could be kept")
+    if compressor.max_loss is not None and compressor.floor:
+        raise ConfigurationError(f"floor={compressor.floor!r} drops evidence that max_loss promises to keep: use one")
     promise = compressor.promise
     if promise and (promise.max_loss > (compressor.max_loss or 0) or promise.models != compressor.models):
         raise ConfigurationError(
@@ -253,15 +295,31 @@ def _check(compressor: Compressor) -> None:
 
 
 def _best(table: Pool, signals: Signals) -> int:
+    """The passage that holds the best unit, the first one when none holds any."""
+    if not table.candidates:
+        return 0
     return table.candidates[max(range(len(signals.needed)), key=lambda c: signals.needed[c])].passage
 
 
-def _whole_decision(passage: Passage, *, kept: bool, reason: Reason) -> Decision:
-    return Decision(passage.index, Span(0, len(passage.text)), kept, reason, passage.score or 0.0)
-
-
 def _uniform(passages: Sequence[Passage], *, kept: bool, reason: Reason) -> tuple[Decision, ...]:
-    return tuple(_whole_decision(passage, kept=kept, reason=reason) for passage in passages)
+    """One decision a passage, with the retriever's score where that is a number."""
+    return tuple(
+        Decision(p.index, Span(0, len(p.text)), kept, reason, p.score if p.score and math.isfinite(p.score) else 0.0)
+        for p in passages
+    )
+
+
+def _parted(decision: Decision, kept: Sequence[Passage]) -> Iterator[Decision]:
+    """A decision to drop, less the range that was kept after all because a passage was kept from its beginning on."""
+    held = next((passage for passage in kept if passage.index == decision.index), None)
+    span = decision.span
+    end = span.start if held is None else min(span.end, held.spans[0].end) if held.spans else span.end
+    if end > span.start or (held and span.start == span.end):
+        yield replace(decision, span=Span(span.start, end), kept=True, reason="pass_through")
+    if end < span.end:
+        yield replace(decision, span=Span(max(span.start, end), span.end))
+    elif held is None:
+        yield decision
 
 
 def _decisions(table: Pool, signals: Signals, reasons: dict[int, Reason], kept: set[int]) -> Iterator[Decision]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from ragthrift.text import units
 from ragthrift.tokens import render
 from ragthrift.types import Passage, Span
 
@@ -33,19 +34,30 @@ def ordered(passages: Sequence[Passage], score: Callable[[Passage], float], orde
 def first_that_fit(
     passages: Sequence[Passage], tokens: int, *, counter: TokenCounter, joiner: str
 ) -> tuple[Passage, ...]:
-    """The passages from the first one on until `tokens` are full, the last one cut at a word."""
-    kept: list[Passage] = []
-    for passage in passages:
-        if counter.count(render([*kept, passage], joiner)) <= tokens:
-            kept.append(passage)
-            continue
-        piece = _cut(passage, lambda cut, kept=kept: counter.count(render([*kept, cut], joiner)) <= tokens, tokens)
-        return (*kept, piece) if piece else tuple(kept)
-    return tuple(kept)
+    """The passages from the first one on until `tokens` are full, in the order of their sources.
+
+    The last one is cut behind its last whole unit that fits, or behind a word when none does.
+    """
+
+    def fits(some: Sequence[Passage]) -> bool:
+        return counter.count(render(_in_place(some), joiner)) <= tokens
+
+    low, high = 0, len(passages)
+    if fits(passages):
+        return _in_place(passages)
+    while low < high - 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(passages[:middle]) else (low, middle)
+    piece = _cut(passages[low], lambda cut: fits([*passages[:low], cut]), tokens)
+    return _in_place([*passages[:low], piece] if piece else passages[:low])
+
+
+def _in_place(passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    return tuple(sorted(passages, key=lambda passage: passage.index))
 
 
 def _cut(passage: Passage, fits: Callable[[Passage], bool], tokens: int) -> Passage | None:
-    """The longest beginning of the passage that ends with a word and fits, None when not even one word does."""
+    """The longest beginning of the passage that ends well and fits, None when not even one word does."""
     start = len(passage.text) - len(passage.text.lstrip())
     low, high = start, min(len(passage.text), start + max(1, tokens) * LONGEST_TOKEN)
     if not fits(replace(passage, text="")):
@@ -56,10 +68,17 @@ def _cut(passage: Passage, fits: Callable[[Passage], bool], tokens: int) -> Pass
             low = middle
         else:
             high = middle - 1
-    end = _word_end(passage.text, start, low)
+    whole = _unit_end(passage.text, low)
+    end = whole if whole > start else _word_end(passage.text, start, low)
     while end > start and not fits(_beginning(passage, start, end)):  # a shorter text can cost more tokens at its end
         end = _word_end(passage.text, start, end - 1)
     return _beginning(passage, start, end) if end > start else None
+
+
+def _unit_end(text: str, end: int) -> int:
+    """Where the last whole unit before `end` ends that says something by itself, 0 when there is none."""
+    within = (u.end for u in units(text) if u.end <= end and u.kind not in ("heading", "header"))
+    return max(within, default=0)
 
 
 def _beginning(passage: Passage, start: int, end: int) -> Passage:

@@ -33,12 +33,16 @@ def required(pool: Pool, passages: Sequence[Passage], kept: Set[int], c: int) ->
     """
     candidate = pool.candidates[c]
     first, unit = pool.of[candidate.passage][0], candidate.unit
-    needs = {first + need for need in unit.needs}
-    if unit.heading >= 0:
-        needs.add(first + unit.heading)
+    needs = _above(pool, first, c)
     passage = passages[candidate.passage]
     if c > first and not label(passage):
         before = pool.candidates[c - 1].unit
         if before.paragraph == unit.paragraph and _DANGLING.match(passage.text, unit.start):
-            needs.add(c - 1)
+            needs |= {c - 1, *_above(pool, first, c - 1)}
     return needs - kept
+
+
+def _above(pool: Pool, first: int, c: int) -> set[int]:
+    """What the layout puts above a unit: the nearest heading, its table's header, the line that introduces its list."""
+    unit = pool.candidates[c].unit
+    return {first + need for need in (*unit.needs, *((unit.heading,) if unit.heading >= 0 else ()))}

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ragthrift.compress.repair import required
-from ragthrift.duplicates import common_words, fact
-from ragthrift.tokens import label, render
+from ragthrift.duplicates import Facts, fact
+from ragthrift.tokens import label
 from ragthrift.types import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Sequence
 
     from ragthrift.compress.pool import Pool
+    from ragthrift.duplicates import About
     from ragthrift.text import Unit
     from ragthrift.tokens import TokenCounter
     from ragthrift.types import Passage, Reason
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 LENGTH_POWER = 0.25
 """A unit's worth is its probability over its length to this power: between best first (0) and most per token (1)."""
 MISSES = 24
-"""Units in a row that do not fit before the rest are taken not to fit either."""
+"""Units in a row that no longer fit before the rest are taken not to fit either."""
+EXACT = 8_000
+"""Characters of one passage up to which each further unit is priced by rendering the whole of it anew."""
 WIDEST_GAP = 8
 """Whitespace between two kept neighbours that is wider than this is not kept."""
 
@@ -45,7 +48,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Selection:
-    """The units chosen so far, why each candidate was kept or dropped, and in which bundles they came.
+    """The units chosen so far, why each candidate was kept or dropped, and in which bundles at what price.
 
     `worth` is that of each unit kept, as a share of the best one's; a repeated fact has that of its first statement,
     and what was pulled in for another unit has that unit's.
@@ -53,8 +56,18 @@ class Selection:
 
     kept: set[int] = field(default_factory=set[int])
     reasons: dict[int, Reason] = field(default_factory=dict[int, "Reason"])
-    order: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
+    order: list[tuple[tuple[int, ...], int]] = field(default_factory=list[tuple[tuple[int, ...], int]])
     worth: dict[int, float] = field(default_factory=dict[int, float])
+
+    def give_back(self, tokens: int) -> None:
+        """Drop the units chosen last, enough to free at least so many tokens by their prices, and at least one."""
+        freed = 0
+        while self.order and freed < max(1, tokens):
+            bundle, price = self.order.pop()
+            freed += max(1, price)
+            for unit in bundle:
+                self.kept.discard(unit)
+                self.reasons[unit] = "over_budget"
 
 
 def select(
@@ -66,11 +79,13 @@ def select(
     counter: TokenCounter,
     joiner: str,
 ) -> Selection:
-    """The units worth keeping within `limits`, with the reason for every candidate."""
+    """The units worth keeping within `limits`, with the reason for every candidate.
+
+    The sum of the prices is within the limit; the tokens of the rendered whole can differ where pieces meet.
+    """
     basket = _Basket(pool, passages, counter, joiner)
     chosen = Selection()
-    seen: dict[tuple[str, ...], float] = {}
-    common = common_words({word: len(held) for word, held in pool.holders.items()}, len(pool.of))
+    stated = Facts[float]()
     worth = _worth(pool, needed)
     misses = 0
     for c in sorted(range(len(needed)), key=lambda c: -worth[c]):
@@ -82,28 +97,27 @@ def select(
         chosen.reasons[c] = "over_budget"
         if misses >= MISSES:
             continue
-        stated = basket.fact(c, common)
-        if stated in seen:
+        said, about = basket.fact(c), _about(pool, c)
+        if before := stated.find(said, about):
             chosen.reasons[c] = "duplicate"
-            chosen.worth[c] = seen[stated]
+            chosen.worth[c] = max(before)
             continue
         bundle = tuple(sorted({c, *required(pool, passages, chosen.kept, c)}))
         spent, source = basket.cost(bundle)
         if basket.spent + spent > limits.tokens:
-            misses += 1
+            misses += spent <= limits.tokens  # a unit that never could fit says nothing about the others
             continue
         if limits.per_source < 1 and basket.by_source.get(source, 0) + spent > limits.per_source * limits.tokens:
             chosen.reasons[c] = "source_cap"
             continue
         misses = 0
         basket.add(bundle, spent, source)
-        chosen.order.append(bundle)
-        seen[stated] = worth[c]
+        chosen.order.append((bundle, spent))
+        stated.add(said, about, worth[c])
         for unit in bundle:
             chosen.kept.add(unit)
             chosen.reasons[unit] = "kept" if unit == c else "repair"
             chosen.worth[unit] = worth[c]
-    _shrink(chosen, pool, passages, limits.tokens, counter, joiner)
     return chosen
 
 
@@ -146,6 +160,7 @@ class _Basket:
         self._pool, self._passages, self._counter = pool, passages, counter
         self._joiner = counter.count(joiner) if joiner else 0
         self._units: dict[int, list[int]] = {}
+        self._size: dict[int, int] = {}
         self._costs: dict[int, int] = {}
         self.spent = 0
         self.by_source: dict[int, int] = {}
@@ -153,6 +168,8 @@ class _Basket:
     def cost(self, bundle: tuple[int, ...]) -> tuple[int, int]:
         """The tokens that `bundle`, units of one passage, would add, and its source."""
         index = self._pool.candidates[bundle[0]].passage
+        if self._size.get(index, 0) + self._chars(bundle) > EXACT and index in self._costs:
+            return sum(self._counter.count(f"\n{self._text(c)}") for c in bundle), self._pool.source[index]
         rendered = self._rendered(index, sorted((*self._units.get(index, ()), *bundle)))
         joiner = self._joiner if index not in self._costs and self._costs else 0
         return rendered - self._costs.get(index, 0) + joiner, self._pool.source[index]
@@ -160,16 +177,22 @@ class _Basket:
     def add(self, bundle: tuple[int, ...], tokens: int, source: int) -> None:
         index = self._pool.candidates[bundle[0]].passage
         joiner = self._joiner if index not in self._costs and self._costs else 0
-        self._units[index] = sorted((*self._units.get(index, ()), *bundle))
+        self._units.setdefault(index, []).extend(bundle)
+        self._size[index] = self._size.get(index, 0) + self._chars(bundle)
         self._costs[index] = self._costs.get(index, 0) + tokens - joiner
         self.spent += tokens
         self.by_source[source] = self.by_source.get(source, 0) + tokens
 
-    def fact(self, c: int, common: Set[str]) -> tuple[str, ...]:
+    def fact(self, c: int) -> tuple[str, ...]:
         """What the candidate states, for the test of duplicates."""
+        return fact(self._text(c), self._pool.candidates[c].words)
+
+    def _text(self, c: int) -> str:
         candidate = self._pool.candidates[c]
-        text = self._passages[candidate.passage].text[candidate.unit.start : candidate.unit.end]
-        return fact(text, candidate.words, common)
+        return self._passages[candidate.passage].text[candidate.unit.start : candidate.unit.end]
+
+    def _chars(self, bundle: tuple[int, ...]) -> int:
+        return sum(unit.end - unit.start for unit in (self._pool.candidates[c].unit for c in bundle))
 
     def _rendered(self, index: int, units: Sequence[int]) -> int:
         passage = self._passages[index]
@@ -185,11 +208,10 @@ def _worth(pool: Pool, needed: Sequence[float]) -> list[float]:
     return [one / best for one in worth] if best else worth
 
 
-def _shrink(
-    chosen: Selection, pool: Pool, passages: Sequence[Passage], tokens: int, counter: TokenCounter, joiner: str
-) -> None:
-    """Give back the last units chosen until the whole rendered context fits: seams between passages may cost more."""
-    while chosen.order and counter.count(render(assemble(pool, passages, chosen.kept), joiner)) > tokens:
-        for unit in chosen.order.pop():
-            chosen.kept.discard(unit)
-            chosen.reasons[unit] = "over_budget"
+def _about(pool: Pool, c: int) -> About:
+    """What a candidate is about: the title, the heading, and what it needs, such as the header of a table."""
+    candidate = pool.candidates[c]
+    first, unit = pool.of[candidate.passage][0], candidate.unit
+    heading = pool.candidates[first + unit.heading].words if unit.heading >= 0 else ()
+    above = [word for need in unit.needs for word in pool.candidates[first + need].words]
+    return (" ".join(pool.titles[candidate.passage]), " ".join(heading), " ".join(above))

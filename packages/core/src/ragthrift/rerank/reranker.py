@@ -9,14 +9,24 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from ragthrift.duplicates import common_words, fact
-from ragthrift.engine import check_choice, check_count, check_share, check_timeout, missing, numbered, reported
+from ragthrift.duplicates import Facts, fact
+from ragthrift.engine import (
+    check_choice,
+    check_count,
+    check_part,
+    check_share,
+    check_text,
+    check_timeout,
+    is_number,
+    missing,
+    numbered,
+    reported,
+)
 from ragthrift.errors import ConfigurationError
 from ragthrift.models.base import Scorer
 from ragthrift.models.calls import Call, Failure, Numbers, Score, aanswer, answer
 from ragthrift.plan import arun, run
 from ragthrift.rerank.fuse import reciprocal_rank_fusion
-from ragthrift.text import stem, words
 from ragthrift.tokens import APPROXIMATE, TokenCounter, render
 from ragthrift.types import Decision, Lean, Passage, Reason, Receipt, Span
 
@@ -98,7 +108,8 @@ class Reranker:
         out: dict[int, Reason] = {i: "irrelevant" for i, p in enumerate(probabilities) if p < self.floor}
         if self.cut == "gap" and len(by_score) > 1:
             drops = [scores[a] - scores[b] for a, b in pairwise(by_score)]
-            out |= {index: "irrelevant" for index in by_score[drops.index(max(drops)) + 1 :]}
+            if max(drops) > 0:
+                out |= {index: "irrelevant" for index in by_score[drops.index(max(drops)) + 1 :]}
         return out
 
     def _chosen(
@@ -117,6 +128,8 @@ class Reranker:
         if nothing and self.on_empty == "keep_top1":
             reasons.pop(ranked[0].index)
         kept = self._pick(ranked, reasons)
+        if not kept and not (nothing and self.on_empty == "abstain"):
+            fallbacks = (*fallbacks, "no passage fits the budget")
         after = self.counter.count(render(kept, self.joiner))
         return Lean(
             kept,
@@ -130,14 +143,13 @@ class Reranker:
     def _pick(self, ranked: Sequence[Passage], reasons: dict[int, Reason]) -> tuple[Passage, ...]:
         """The passages kept, best first; `reasons` gains why each other one is not."""
         kept: list[Passage] = []
-        stated: set[tuple[str, ...]] = set()
+        stated = Facts[None]()
         sources = Counter[str]()
-        common = _common(ranked)
         for passage in ranked:
             if passage.index in reasons:
                 continue
-            said = fact(passage.text, map(stem, words(passage.text)), common)
-            if self.duplicates == "drop" and said in stated:
+            said, about = fact(passage.text), (passage.title.casefold(),)
+            if self.duplicates == "drop" and stated.find(said, about):
                 reasons[passage.index] = "duplicate"
                 continue
             if any(_holds(other, passage) for other in kept):
@@ -155,7 +167,7 @@ class Reranker:
                 continue
             reasons |= {other.index: "contained" for other in kept if other not in slimmer}
             kept = [*slimmer, passage]
-            stated.add(said)
+            stated.add(said, about, None)
             sources[passage.source] += 1
         return tuple(kept)
 
@@ -165,7 +177,10 @@ def _check(reranker: Reranker) -> None:
     for name in ("top_n", "budget", "per_source"):
         check_count(name, getattr(reranker, name))
     check_share("floor", reranker.floor)
-    if not reranker.fuse >= 0:
+    check_part("scorer", reranker.scorer, "score")
+    check_part("counter", reranker.counter, "count")
+    check_text("joiner", reranker.joiner)
+    if not is_number(reranker.fuse) or not 0 <= reranker.fuse < math.inf:
         raise ConfigurationError(f"fuse must be 0 or more, got {reranker.fuse!r}")
     check_choice("cut", reranker.cut, ("none", "gap"))
     check_choice("duplicates", reranker.duplicates, ("drop", "keep"))
@@ -184,13 +199,6 @@ def _retrieved(passages: Sequence[Passage]) -> list[int]:
 def _holds(parent: Passage, child: Passage) -> bool:
     """Whether `child` is a piece of `parent`, by its parent id and its text."""
     return bool(child.parent) and child.parent == parent.id and child.text in parent.text
-
-
-def _common(passages: Sequence[Passage]) -> frozenset[str]:
-    held = Counter[str]()
-    for passage in passages:
-        held.update(set(map(stem, words(passage.text))))
-    return common_words(held, len(passages))
 
 
 def _probabilities(scores: Sequence[float]) -> list[float]:
