@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The environment that a shell happens to have active must not leak into the one that is built here.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-PIP := $(BIN)/python -m pip --no-input
+PIP := $(BIN)/python -m pip --no-input -qq
 PROJECTS := pyproject.toml $(wildcard packages/*/pyproject.toml integrations/*/pyproject.toml) benchmarks/pyproject.toml
 CONSTRAINTS := tests/constraints.txt
 # The distributions pin each other exactly, so one pip command must see all that a set-up needs.
@@ -71,15 +71,17 @@ clean-all: clean ## remove .venv and the fetched models too
 .venv/.for-bench: .venv/.made $(PROJECTS) $(CONSTRAINTS)
 	@if [ .venv/.for-test -nt .venv/.made ] && [ -z "$$(find $(PROJECTS) $(CONSTRAINTS) -newer .venv/.for-test)" ]; then \
 		touch $@; exit; fi
-	$(PIP) install --quiet -c $(CONSTRAINTS) $(FOR_BENCH)
-	# This rival asks for torch, gigabytes that its arm does not use: it scores with the model that every arm shares.
-	$(PIP) install --quiet -c $(CONSTRAINTS) --no-deps ragcompress
+	@echo "setting up .venv for the benchmark: about 800 MB, once"
+	@$(PIP) install -c $(CONSTRAINTS) $(FOR_BENCH)
+	@# This rival asks for torch, gigabytes that its arm does not use: it scores with the model that every arm shares.
+	@$(PIP) install -c $(CONSTRAINTS) --no-deps ragcompress
 	@touch $@
 
 .venv/.for-test: .venv/.made $(PROJECTS) $(CONSTRAINTS)
+	@echo "setting up .venv for the tests, PyTorch included: 2 GB or more, once"
 	@# torch alone and first: the plain requirement takes a CPU build where pip is offered one.
-	$(PIP) install --quiet torch==2.13.0
-	$(PIP) install --quiet -c $(CONSTRAINTS) $(FOR_TEST)
+	@$(PIP) install torch==2.13.0
+	@$(PIP) install -c $(CONSTRAINTS) $(FOR_TEST)
 	@touch $@
 
 .venv/.made:
@@ -87,8 +89,8 @@ clean-all: clean ## remove .venv and the fetched models too
 		echo "ragthrift needs Python 3.11 or later: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
 		echo "this Python cannot make environments: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(PIP) install --quiet --upgrade "pip>=25.1"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --upgrade "pip>=25.1"
 	@touch $@
 
 define fetch
