@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SCORER_WEIGHT = 0.4
 """How much a cross-encoder's log-odds count beside the lexical ones; flat between 0.3 and 0.5 on tuning rows."""
-EMBEDDER_WEIGHT = 0.5
+EMBEDDER_WEIGHT = 0.4
 """How much one standard deviation of cosine similarity counts, in log-odds."""
 WIDE_SHARE = 0.7
 """Share of the pairs spent on one window a passage; the rest goes to the units that then look best."""
