@@ -9,8 +9,9 @@ from typing import cast
 
 from ragthrift.errors import ThriftError
 
-SUITES = {"context": "ragthrift_bench.context.cli"}
-"""Suite -> the module whose `main(arguments)` runs it; imported only when it is asked for."""
+SUITES = {"context": "ragthrift_bench.context.cli", "readme": "ragthrift_bench.readme"}
+"""Suite -> the module whose `main(arguments)` runs it; imported only when it is asked for. `readme` writes the table of
+measured numbers into a page."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

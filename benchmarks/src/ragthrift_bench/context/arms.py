@@ -109,7 +109,7 @@ Family = Literal["ragthrift", "rival"]
 class Arm:
     """A named way to cut. `build` gets the models of the run and raises when something it needs is missing.
 
-    `model` says that it runs a neural model, `heavy` that it runs it on other texts for every budget, so that it is
+    `model` says that it runs a neural model, `heavy` that every budget costs it as much as the first, so that it is
     asked at one budget only unless everything was asked for. `pip` brings what it needs.
     """
 

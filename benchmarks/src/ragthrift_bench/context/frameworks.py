@@ -122,6 +122,7 @@ ARMS = (
         "rival:llamaindex_SentenceEmbeddingOptimizer",
         sentence_embedding_optimizer,
         model=True,
+        heavy=True,
         pip=_FILTER,
         note="percentile_cutoff searched, no neighbours",
     ),

@@ -26,7 +26,7 @@ GOLD = "bracket:gold"
 CLOSED = "bracket:closed"
 TIMED_ROWS = 20
 TIMED_ROWS_MODEL = 6
-MODEL_ROWS = 30
+MODEL_ROWS = 24
 """Questions that an arm with a model is asked in a run that was not asked for everything."""
 Tick = Callable[[int], None]
 
@@ -48,8 +48,8 @@ class Plan:
         return Task(row.question, row.passages, tokens, self.full[at], self.counter)
 
     def budgets_of(self, arm: Arm, *, everything: bool) -> tuple[float, ...]:
-        """All budgets, or only the one nearest to 25 % for an arm that runs its model anew for each."""
-        if everything or not arm.heavy:
+        """All budgets, or only the one nearest to 25 % for an arm that is slow or that counts in its own way."""
+        if everything or not (arm.heavy or arm.own):
             return self.budgets
         return (self.primary,)
 

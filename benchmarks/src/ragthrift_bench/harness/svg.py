@@ -56,7 +56,7 @@ def chart(
         for at, one in enumerate(series)
     )
     return (
-        f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
+        f'<figure class="chart"><figcaption>{escape(title[:1].upper() + title[1:])}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(inside)}</svg>'
         f'<div class="legend">{legend}</div></figure>'
     )
@@ -130,12 +130,14 @@ def _ceil(value: float) -> float:
 
 def _steps(low: float, high: float) -> list[float]:
     step = 0.1 if high - low <= 0.6 else 0.2
-    return [low + step * at for at in range(round((high - low) / step) + 1) if low + step * at <= high + 1e-9]
+    first = math.ceil(low / step - 1e-9)
+    return [step * at for at in range(first, first + 12) if step * at <= high + 1e-9]
 
 
 def _decades(low: float, high: float) -> list[float]:
     """Round numbers between `low` and `high`, few enough to be read."""
+    digits = (1, 2, 5) if high / low > 12 else (1, 1.5, 2, 3, 4, 5, 7)
     found: list[float] = []
     for power in range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1):
-        found += [digit * 10.0**power for digit in (1, 2, 5) if low * 0.999 <= digit * 10.0**power <= high * 1.001]
+        found += [digit * 10.0**power for digit in digits if low * 0.999 <= digit * 10.0**power <= high * 1.001]
     return found or [low]
