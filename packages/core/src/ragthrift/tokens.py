@@ -45,7 +45,7 @@ def label(passage: Passage) -> str:
 
 def render(passages: Sequence[Passage], joiner: str = "\n\n") -> str:
     """The context as the prompt will hold it: this string, and nothing less, is what a budget counts."""
-    return joiner.join(label(passage) + passage.text for passage in passages)
+    return joiner.join(label(passage) + passage.text + passage.tail for passage in passages)
 
 
 @dataclass(frozen=True, slots=True)

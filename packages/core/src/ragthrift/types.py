@@ -21,8 +21,8 @@ class Passage:
 
     `score` is the retriever's own, on any scale, None when it gave none. `source` names the document that the text
     was cut from and `start` the offset of the text in it. `parent` is the id of a larger passage that holds this one.
-    `label` is what the prompt writes in front of the text (None: the title and a line break, if there is a title); it
-    counts towards every budget.
+    `label` is what the prompt writes in front of the text (None: the title and a line break, if there is a title) and
+    `tail` what it writes behind it, such as a closing tag; both count towards every budget.
 
     An engine fills `index` with the place of the passage in the list it was given (-1: not set), and `spans` with the
     ranges of the original text that `text` now consists of; no spans means that the text is whole.
@@ -39,6 +39,7 @@ class Passage:
     metadata: Mapping[str, object] = field(default_factory=dict[str, object], repr=False, hash=False)
     index: int = -1
     spans: tuple[Span, ...] = ()
+    tail: str = ""
 
 
 Reason = Literal[

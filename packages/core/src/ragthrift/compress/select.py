@@ -197,7 +197,7 @@ class _Basket:
     def _rendered(self, index: int, units: Sequence[int]) -> int:
         passage = self._passages[index]
         text, _ = excerpt(passage, [self._pool.candidates[c].unit for c in units])
-        return self._counter.count(label(passage) + text)
+        return self._counter.count(label(passage) + text + passage.tail)
 
 
 def _worth(pool: Pool, needed: Sequence[float]) -> list[float]:
