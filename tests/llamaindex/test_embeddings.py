@@ -7,7 +7,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.ingestion.pipeline import get_transformation_hash
 from llama_index.core.schema import TextNode
 
-from llama_index_ragthrift import LlamaIndexEmbedder, RagthriftEmbedding
+from llama_index_ragthrift import FromLlamaIndex, RagthriftEmbedding
 from ragthrift.compress import Compressor
 from ragthrift.errors import ConfigurationError
 from ragthrift.models import Embedder, OnnxEmbedder
@@ -19,7 +19,7 @@ TEXTS = ["The tower was completed in 1889.", "Onion soup", ""]
 
 async def test_the_vectors_are_those_of_the_embedder():
     minilm = OnnxEmbedder()
-    model = RagthriftEmbedding(minilm)
+    model = RagthriftEmbedding()
     assert isinstance(model, BaseEmbedding)
     assert model.model_name == "all-MiniLM-L6-v2-int8"
     expected = minilm.embed(TEXTS)
@@ -70,7 +70,7 @@ def test_dumps_tell_models_apart():
 
 
 def test_a_llama_index_model_is_an_embedder():
-    embedder = LlamaIndexEmbedder(RagthriftEmbedding(OnnxEmbedder()))
+    embedder = FromLlamaIndex(RagthriftEmbedding(OnnxEmbedder()))
     assert isinstance(embedder, Embedder)
     assert embedder.model == "all-MiniLM-L6-v2-int8"
     check_embedder(lambda: embedder)
@@ -78,7 +78,7 @@ def test_a_llama_index_model_is_an_embedder():
 
 async def test_there_and_back():
     minilm = OnnxEmbedder()
-    back = LlamaIndexEmbedder(RagthriftEmbedding(minilm))
+    back = FromLlamaIndex(RagthriftEmbedding(minilm))
     assert np.allclose(back.embed(TEXTS), minilm.embed(TEXTS))
     assert np.allclose(await back.aembed(TEXTS, role="query"), minilm.embed(TEXTS, role="query"))
 
@@ -88,12 +88,12 @@ def test_a_vector_of_zeros_stays():
         def _get_vector(self):
             return [0.0] * 3
 
-    assert LlamaIndexEmbedder(Zeros(embed_dim=3)).embed(["x"]) == [[0.0, 0.0, 0.0]]
+    assert FromLlamaIndex(Zeros(embed_dim=3)).embed(["x"]) == [[0.0, 0.0, 0.0]]
 
 
 def test_an_engine_uses_the_model_of_the_app():
     text = "The tower stands in Paris. It was completed in 1889. " + "Soup is served. " * 30
-    engine = Compressor(budget=20, embedder=LlamaIndexEmbedder(RagthriftEmbedding(OnnxEmbedder())))
+    engine = Compressor(budget=20, embedder=FromLlamaIndex(RagthriftEmbedding(OnnxEmbedder())))
     lean = engine.lean("When was it completed?", [Passage(text)])
     assert "completed in 1889" in lean.kept[0].text
     assert lean.receipt.fallbacks == ()

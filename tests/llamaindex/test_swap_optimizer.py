@@ -9,7 +9,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.postprocessor import SentenceEmbeddingOptimizer as Old
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 
-from llama_index_ragthrift import LlamaIndexEmbedder, RagthriftEmbedding
+from llama_index_ragthrift import FromLlamaIndex, RagthriftEmbedding
 from llama_index_ragthrift import SentenceEmbeddingOptimizer as New
 from llama_index_ragthrift.convert import SPANS
 from ragthrift.errors import ConfigurationError
@@ -318,5 +318,5 @@ def test_vectors_of_any_length_count_as_directions():
     (near,) = New(embed_model=Counting(), **settings).postprocess_nodes([node()], query_str=QUERY)
     (far,) = New(embed_model=Long(), **settings).postprocess_nodes([node()], query_str=QUERY)
     assert near.node.text == far.node.text
-    (short,), (long,) = (LlamaIndexEmbedder(kind()).embed(["tower"]) for kind in (Counting, Long))
+    (short,), (long,) = (FromLlamaIndex(kind()).embed(["tower"]) for kind in (Counting, Long))
     assert long == pytest.approx(short)

@@ -4,16 +4,16 @@
 LlamaIndex's classes of these names: only the import line changes.
 """
 
-from llama_index_ragthrift.embeddings import LlamaIndexEmbedder, RagthriftEmbedding
+from llama_index_ragthrift.embeddings import FromLlamaIndex, RagthriftEmbedding
 from llama_index_ragthrift.events import LeanEvent
 from llama_index_ragthrift.lean import LeanPostprocessor
 from llama_index_ragthrift.optimizer import SentenceEmbeddingOptimizer
 from llama_index_ragthrift.rerank import SentenceTransformerRerank
 
 __all__ = [
+    "FromLlamaIndex",
     "LeanEvent",
     "LeanPostprocessor",
-    "LlamaIndexEmbedder",
     "RagthriftEmbedding",
     "SentenceEmbeddingOptimizer",
     "SentenceTransformerRerank",

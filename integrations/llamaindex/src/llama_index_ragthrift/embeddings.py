@@ -13,11 +13,11 @@ from llama_index.core.bridge.pydantic import Field, field_serializer
 
 from llama_index_ragthrift._engine import model_name
 from ragthrift.errors import ConfigurationError
-from ragthrift.models import Embedder, Role, aembed
+from ragthrift.models import Embedder, OnnxEmbedder, Role, aembed
 
 
 class RagthriftEmbedding(BaseEmbedding):
-    """The vectors of `embedder` for an index, a retriever or an ingestion pipeline; all have unit length.
+    """The vectors of `embedder`, by default MiniLM on ONNX Runtime, for an index, a retriever or a pipeline.
 
     `to_dict` writes a description of the embedder in its place, so caches keyed by it tell models apart; `from_dict`
     must be given the embedder again: `RagthriftEmbedding.from_dict(data, embedder=OnnxEmbedder())`.
@@ -25,7 +25,8 @@ class RagthriftEmbedding(BaseEmbedding):
 
     embedder: Embedder = Field(description="What turns texts into vectors.")
 
-    def __init__(self, embedder: Embedder, **fields: Any) -> None:
+    def __init__(self, embedder: Embedder | None = None, **fields: Any) -> None:
+        embedder = OnnxEmbedder() if embedder is None else embedder
         if not isinstance(embedder, Embedder):  # pyright: ignore[reportUnnecessaryIsInstance]  # not every caller is type-checked
             raise ConfigurationError(
                 f"embedder must have embed(texts, role=...), got {embedder!r}: pass one such as OnnxEmbedder(), to "
@@ -63,7 +64,7 @@ class RagthriftEmbedding(BaseEmbedding):
 
 
 @dataclass(frozen=True, slots=True)
-class LlamaIndexEmbedder:
+class FromLlamaIndex:
     """The vectors of a LlamaIndex embedding model, at unit length, for an engine.
 
     Its own batching, cache, rate limit and events apply. A text to which the model gives a vector of zeros keeps it.

@@ -13,7 +13,7 @@ from llama_index.core.settings import Settings
 from llama_index_ragthrift._engine import EnginePostprocessor, model_name
 from llama_index_ragthrift._sentences import SentenceFilter
 from llama_index_ragthrift.convert import passage
-from llama_index_ragthrift.embeddings import LlamaIndexEmbedder
+from llama_index_ragthrift.embeddings import FromLlamaIndex
 from ragthrift.errors import ConfigurationError
 from ragthrift.models import Embedder
 from ragthrift.types import Engine, Passage
@@ -83,7 +83,7 @@ class SentenceEmbeddingOptimizer(EnginePostprocessor):
 
 def _embedder(model: BaseEmbedding | Embedder) -> Embedder:
     if isinstance(model, BaseEmbedding):
-        return LlamaIndexEmbedder(model)
+        return FromLlamaIndex(model)
     if not isinstance(model, Embedder):  # pyright: ignore[reportUnnecessaryIsInstance]  # not every caller is type-checked
         raise ConfigurationError(f"embed_model must be a LlamaIndex embedding model or an Embedder, got {model!r}")
     return model
