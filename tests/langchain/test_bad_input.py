@@ -20,6 +20,7 @@ from ragthrift.models import OnnxScorer
 from ragthrift.rerank import Reranker
 from ragthrift.testing import FixedScorer, HashEmbedder
 from ragthrift.tokens import Approximate
+from ragthrift.types import Lean, Passage
 
 ENGINES = [Compressor(budget=30), Reranker(FixedScorer([0.5])), [Reranker(FixedScorer([0.5])), Compressor(budget=30)]]
 
@@ -154,3 +155,35 @@ async def test_embeddings_that_are_down_let_the_documents_through(documents, que
     assert asked.compress_documents(documents, query) == documents
     assert await asked.acompress_documents(documents, query) == documents
     assert EmbeddingsRedundantFilter(embeddings=Down()).transform_documents(documents) == documents
+
+
+class Forgets:
+    """An engine of a user's own that makes passages anew and so loses their place."""
+
+    def lean(self, query, passages):
+        return Lean((Passage("made up"),), (), 0, 0)
+
+    async def alean(self, query, passages):
+        return self.lean(query, passages)
+
+
+def test_an_engine_that_loses_the_place_of_passages_is_told_so(documents, query):
+    with pytest.raises(ConfigurationError, match="Forgets lost the index of a passage: -1"):
+        LeanCompressor(engine=Forgets()).compress_documents(documents, query)
+
+
+@pytest.mark.parametrize("part", [LeanCompressor, LeanRetriever])
+def test_no_engine_at_all_shows_at_construction(part):
+    settings = {"retriever": RunnableLambda(lambda _: [])} if part is LeanRetriever else {}
+    with pytest.raises(ValidationError, match="at least one"):
+        part(engine=[], **settings)
+
+
+def test_similarities_that_are_no_numbers_rank_last(documents, query):
+    broken = EmbeddingsFilter(
+        embeddings=RagthriftEmbeddings(HashEmbedder()),
+        k=4,
+        similarity_fn=lambda left, right: [[float("nan"), 0.5, float("nan"), 0.9]],
+    )
+    kept = broken.compress_documents(documents, query)
+    assert [d.metadata.get("relevance_score") for d in kept] == [0.9, 0.5, None, None]

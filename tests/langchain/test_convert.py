@@ -2,6 +2,8 @@ import copy
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from langchain_community.document_transformers.embeddings_redundant_filter import _DocumentWithState
 from langchain_core.documents import Document
 from langchain_core.prompts import PromptTemplate
@@ -11,7 +13,7 @@ from ragthrift.compress import Compressor
 from ragthrift.errors import ConfigurationError
 from ragthrift.rerank import Reranker
 from ragthrift.testing import FixedScorer
-from ragthrift.tokens import Approximate
+from ragthrift.tokens import Approximate, Tiktoken
 
 
 def test_metadata_fill_the_passage():
@@ -37,6 +39,23 @@ def test_what_a_prompt_writes_around_the_text_counts_towards_the_budget(document
     assert kept
     assert rendered.startswith("<source>")
     assert Approximate().count(rendered) <= 60
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.sampled_from("the oak. mill! 1871 12% don't (open) Émile 語 🙂".split()), max_size=40), max_size=5
+    ),
+    st.integers(12, 80),
+)
+def test_tags_before_and_behind_never_break_an_exact_budget(texts, budget):
+    convert = Convert(document_prompt=PromptTemplate.from_template("<doc title='{title}'>{page_content}</doc>"))
+    documents = [Document(" ".join(text), metadata={"title": str(at)}) for at, text in enumerate(texts)]
+    count = Tiktoken().count
+    kept = LeanCompressor(engine=Compressor(budget=budget, counter=Tiktoken()), convert=convert).compress_documents(
+        documents, "How old is the mill of oak?"
+    )
+    assert count("\n\n".join(map(convert.render, kept))) <= budget
 
 
 def test_a_label_counts_too(documents, query):

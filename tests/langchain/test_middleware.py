@@ -1,6 +1,8 @@
 import copy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain.agents import create_agent
 from langchain_core.documents import Document
 from langchain_core.language_models import GenericFakeChatModel
@@ -8,6 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompts import PromptTemplate
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import create_retriever_tool, tool
+from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
 from langchain_ragthrift import Convert, LeanRetriever
@@ -18,6 +21,7 @@ from ragthrift.events import listen
 from ragthrift.models import OnnxScorer
 from ragthrift.rerank import Reranker
 from ragthrift.tokens import Approximate
+from ragthrift.types import Lean
 
 USER = "In which town was the founder of the Blue Mill born?"
 
@@ -250,8 +254,32 @@ def test_fenced_code_stays_in_one_piece(documents):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"separator": ""}, "separator"), ({"question": "all"}, "question"), ({"artifact": "none"}, "artifact")],
+    [
+        ({"separator": ""}, "separator"),
+        ({"separator": "---"}, "give both the same"),
+        ({"question": "all"}, "question"),
+        ({"artifact": "none"}, "artifact"),
+    ],
 )
 def test_wrong_settings_show_at_construction(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         LeanToolMiddleware(Compressor(budget=5), **settings)
+
+
+@given(st.text(st.sampled_from("ab \n`~"), max_size=80), st.sampled_from(["\n\n", "\n", "---"]))
+def test_pieces_joined_again_give_the_text(text, separator):
+    class Keeps:
+        def lean(self, query, passages):
+            return Lean(tuple(passages), (), 0, 0)
+
+    @tool
+    def notes(query: str) -> str:
+        """Notes."""
+        return text
+
+    message = ToolMessage(text, tool_call_id="1", name="notes")
+    call = {"name": "notes", "args": {"query": "q"}, "id": "1"}
+    request = ToolCallRequest(tool_call=call, tool=notes, state=[HumanMessage(USER)], runtime=None)
+    Keeps.alean = Keeps.lean
+    middleware = LeanToolMiddleware(Keeps(), tools=["notes"], separator=separator)
+    assert middleware.wrap_tool_call(request, lambda _: message).content == text

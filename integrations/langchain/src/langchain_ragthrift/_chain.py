@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
 
 from ragthrift.errors import ConfigurationError
 from ragthrift.plan import arun, run
@@ -42,6 +44,10 @@ def one(engine: Engine | Sequence[Engine]) -> Engine:
     if not engine:
         raise ConfigurationError("engine must be an engine or a list of at least one, got an empty list")
     return engine[0] if len(engine) == 1 else Chain(tuple(engine))
+
+
+Engines = Annotated[Engine | Sequence[Engine], AfterValidator(one)]
+"""A field that takes an engine or several in a row, and holds one."""
 
 
 def name(engine: Engine) -> str:

@@ -10,8 +10,7 @@ from typing import Any, Literal, cast
 
 from langchain_core.embeddings import Embeddings
 
-from ragthrift.duplicates import NEGATIONS
-from ragthrift.text import words
+from ragthrift.duplicates import NEGATIONS, fact
 from ragthrift.tokens import Approximate, render
 from ragthrift.types import Decision, Lean, Passage, Reason, Receipt, Span
 
@@ -48,15 +47,15 @@ class Nearest:
 
     def _chosen(self, asked: Sequence[float], vectors: Matrix, passages: Sequence[Passage]) -> Lean:
         scores = _row(self.similarity, asked, vectors)
+        order = sorted(range(len(scores)), key=lambda place: -scores[place])
         ranked = [
-            replace(passages[index], score=scores[index])
-            for index in sorted(range(len(scores)), key=lambda i: -scores[i])
+            replace(passages[place], score=scores[place] if math.isfinite(scores[place]) else None) for place in order
         ]
-        reasons: dict[int, Reason] = (
-            {passage.index: "top_n" for passage in ranked[self.k :]} if self.k is not None else {}
-        )
+        reasons: dict[int, Reason] = {}
+        if self.k is not None:
+            reasons |= {passage.index: "top_n" for passage in ranked[self.k :]}
         if self.threshold is not None:
-            reasons |= {p.index: "irrelevant" for p in ranked if not (p.score or 0.0) > self.threshold}
+            reasons |= {passages[i].index: "irrelevant" for i in order if not scores[i] > self.threshold}
         if len(reasons) == len(ranked):
             if self.on_empty == "pass_through":
                 return _result(passages, passages, {})
@@ -132,14 +131,16 @@ def _row(similarity: Similarity, vector: Sequence[float], vectors: Matrix) -> li
 
 
 _INSIDE = re.compile(r"(?<=[\w,] )\w+")
-_CONTRACTED = re.compile("n['\u2019]t\\b", re.IGNORECASE)
 
 
 def _facts(text: str) -> tuple[object, ...]:
-    """What must agree between duplicates: numbers and negations in order, and the names inside sentences."""
-    decisive = [word for word in words(text) if word in NEGATIONS or any(map(str.isdigit, word))]
+    """What must agree between duplicates: numbers, negations and signs in order, and the names inside sentences."""
     names = {word for word in _INSIDE.findall(text) if word[0].isupper()}
-    return decisive, len(_CONTRACTED.findall(text)), names
+    return [part for part in fact(text) if _decisive(part)], names
+
+
+def _decisive(part: str) -> bool:
+    return part in NEGATIONS or any(map(str.isdigit, part)) or not any(map(str.isalnum, part))
 
 
 def _result(ranked: Sequence[Passage], kept: Sequence[Passage], reasons: dict[int, Reason]) -> Lean:

@@ -9,8 +9,8 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict, Field
 
 from langchain_ragthrift._apply import alean, lean
+from langchain_ragthrift._chain import Engines
 from langchain_ragthrift.convert import Convert
-from ragthrift.types import Engine
 
 
 class LeanCompressor(BaseDocumentCompressor):
@@ -23,7 +23,7 @@ class LeanCompressor(BaseDocumentCompressor):
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)
 
     # Engines hold live models and perhaps keys: they are part of no dump.
-    engine: Engine | Sequence[Engine] = Field(exclude=True)
+    engine: Engines = Field(exclude=True)
     convert: Convert = Field(default_factory=Convert, exclude=True)
 
     def compress_documents(

@@ -14,6 +14,9 @@ from langchain_ragthrift._chain import through
 from ragthrift.errors import ConfigurationError
 from ragthrift.types import Lean, Passage, Span
 
+PLACE = "\ue000ragthrift\ue000"
+"""Stands in for a document's text while what the prompt writes around it is found out: private use characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Convert:
@@ -23,7 +26,7 @@ class Convert:
     it, and its offset in its source (what text splitters write with `add_start_index=True`); None for none.
 
     What the prompt writes around a document's text counts towards every budget: give the `document_prompt` that
-    renders your documents, or a `label` that returns the text around one. With neither, the text stands alone.
+    renders your documents, or a `label` that returns what stands before one. With neither, the text stands alone.
 
     A kept document is a copy with its id, class and metadata. Under `evidence_key` it carries which `[start, end)`
     ranges of its text were kept (`spans`), how relevant it looked (`score`: the reranker's or the retriever's score,
@@ -43,7 +46,7 @@ class Convert:
 
     def __post_init__(self) -> None:
         if self.document_prompt is not None and self.label is not None:
-            raise ConfigurationError("give document_prompt or label, not both: each says what stands around the text")
+            raise ConfigurationError("give document_prompt or label, not both: each says what stands before the text")
 
     def passages(self, documents: Iterable[Document]) -> tuple[Passage, ...]:
         """One passage for each document, in order; nothing of the documents changes."""
@@ -54,6 +57,8 @@ class Convert:
         if lean.receipt.shadow:
             return [copied(document) for document in documents]
         best = _best(lean)
+        if lost := [passage.index for passage in lean.kept if not 0 <= passage.index < len(documents)]:
+            raise ConfigurationError(f"{engine} lost the index of a passage: {lost[0]!r} of {len(documents)} passages")
         return [self._document(passage, documents[passage.index], best, engine) for passage in lean.kept]
 
     def render(self, document: Document) -> str:
@@ -62,9 +67,18 @@ class Convert:
             return format_document(document, self.document_prompt)
         return (self.label(document) if self.label else "") + document.page_content
 
+    def _around(self, document: Document) -> tuple[str, str]:
+        """What the prompt writes before and behind the text."""
+        if self.document_prompt is None:
+            return (self.label(document) if self.label else ""), ""
+        rendered = format_document(document.model_copy(update={"page_content": PLACE}), self.document_prompt)
+        before, _, behind = rendered.partition(PLACE)
+        return before, behind
+
     def _passage(self, index: int, document: Document) -> Passage:
         metadata = cast("Mapping[str, object]", document.metadata or {})
         text = cast("str | None", document.page_content)
+        before, behind = self._around(document)
         return Passage(
             text=text if isinstance(text, str) else "",
             id=document.id or "",
@@ -73,18 +87,11 @@ class Convert:
             source=_word(metadata, self.source_key),
             parent=_word(metadata, self.parent_key),
             start=_offset(metadata, self.start_key),
-            label=self._around(document),
+            label=before,
+            tail=behind,
             metadata=metadata,
             index=index,
         )
-
-    def _around(self, document: Document) -> str:
-        """What the prompt writes around the text, as one label: what a budget counts, whatever its place."""
-        if self.label is not None:
-            return self.label(document)
-        if self.document_prompt is not None:
-            return format_document(document.model_copy(update={"page_content": ""}), self.document_prompt)
-        return ""
 
     def _document(self, passage: Passage, given: Document, best: Mapping[int, float], engine: str) -> Document:
         score = passage.score if passage.score is not None else best.get(passage.index)

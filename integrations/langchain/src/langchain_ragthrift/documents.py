@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, StrictFloat, StrictInt, model_validator
 from typing_extensions import TypedDict
 
 from langchain_ragthrift._apply import alean, lean
-from langchain_ragthrift._chain import one
+from langchain_ragthrift._chain import Engines, one
 from langchain_ragthrift.convert import Convert
 from ragthrift.compress import Compressor
 from ragthrift.errors import ConfigurationError
@@ -46,13 +46,14 @@ class LeanDocuments(RunnableSerializable[LeanInput, list[Document]]):
     floor: float = 0.0
     order: Literal["source", "edges", "score"] = "source"
     on_empty: Literal["keep_top1", "pass_through", "abstain"] = "keep_top1"
+    joiner: str = "\n\n"
     timeout_s: float | None = 30.0
     shadow: bool = False
     # Live objects, which may hold keys, are part of no dump.
     scorer: Scorer | None = Field(default=None, exclude=True)
     embedder: Embedder | None = Field(default=None, exclude=True)
     counter: TokenCounter = Field(default_factory=Approximate, exclude=True)
-    engine: Engine | Sequence[Engine] | None = Field(default=None, exclude=True)
+    engine: Engines | None = Field(default=None, exclude=True)
     convert: Convert = Field(default_factory=Convert, exclude=True)
 
     @model_validator(mode="after")
@@ -113,6 +114,7 @@ class LeanDocuments(RunnableSerializable[LeanInput, list[Document]]):
             floor=self.floor,
             on_empty=self.on_empty,
             counter=self.counter,
+            joiner=self.joiner,
             timeout_s=self.timeout_s,
             shadow=self.shadow,
         )
@@ -124,6 +126,7 @@ class LeanDocuments(RunnableSerializable[LeanInput, list[Document]]):
             scorer=self.scorer,
             embedder=self.embedder,
             counter=self.counter,
+            joiner=self.joiner,
             order=self.order,
             floor=self.floor if first else 0.0,
             on_empty=self.on_empty if first else "keep_top1",

@@ -6,6 +6,7 @@ async is native, and a list never comes back empty by surprise.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -58,8 +59,8 @@ class _Replacement(BaseDocumentCompressor):
         """`compress_documents`, awaiting the models."""
         return await alean(self._engine(), query, documents, self._convert())
 
-    def _engine(self) -> Engine:
-        raise NotImplementedError
+    @abstractmethod
+    def _engine(self) -> Engine: ...
 
     def _convert(self) -> Convert:
         return self.convert

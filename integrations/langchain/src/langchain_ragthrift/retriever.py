@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
@@ -10,9 +9,9 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from pydantic import ConfigDict, Field
 
+from langchain_ragthrift._chain import Engines
 from langchain_ragthrift.convert import Convert
 from langchain_ragthrift.documents import LeanDocuments
-from ragthrift.types import Engine
 
 
 class LeanRetriever(BaseRetriever):
@@ -26,7 +25,7 @@ class LeanRetriever(BaseRetriever):
 
     retriever: RetrieverLike
     # Engines hold live models and perhaps keys: they are part of no dump.
-    engine: Engine | Sequence[Engine] = Field(exclude=True)
+    engine: Engines = Field(exclude=True)
     convert: Convert = Field(default_factory=Convert, exclude=True)
     k: int | None = Field(default=None, ge=1)
 

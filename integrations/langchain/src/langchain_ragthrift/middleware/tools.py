@@ -12,7 +12,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools.retriever import RetrieverInput
 
 from langchain_ragthrift._apply import alean, lean
-from langchain_ragthrift._chain import one
+from langchain_ragthrift._chain import Chain, one
 from langchain_ragthrift.convert import Convert
 from ragthrift.errors import ConfigurationError, MissingExtra, SetupError
 from ragthrift.events import emit
@@ -44,10 +44,11 @@ class LeanToolMiddleware(AgentMiddleware[Any, Any, Any]):
     the tool call's query together, or one of them, as `question` says; `query_arg` names the argument with the query.
 
     With `response_format="content_and_artifact"` the engine sees the documents: they are rendered again with
-    `convert.document_prompt` and `separator`, which must be the tool's own, and the artifact becomes the lean documents
-    or stays (`artifact="original"`). Otherwise it sees the message's text, in pieces between separators. Blocks other
-    than text, error messages, and everything else about a message stay as they are. `nothing` is the content when the
-    engine abstains. If anything breaks, the message passes through unchanged.
+    `convert.document_prompt` and `separator`, which must be the tool's own (the separator is also the engine's
+    `joiner`), and the artifact becomes the lean documents or stays (`artifact="original"`). Otherwise it sees the
+    message's text, in pieces between separators. Blocks other than text, error messages, and everything else about a
+    message stay as they are. `nothing` is the content when the engine abstains. If anything breaks, the message passes
+    through unchanged.
     """
 
     def __init__(
@@ -70,6 +71,11 @@ class LeanToolMiddleware(AgentMiddleware[Any, Any, Any]):
         if artifact not in ("lean", "original"):
             raise ConfigurationError(f"artifact must be 'lean' or 'original', got {artifact!r}")
         self.engine = one(engine)
+        for part in self.engine.engines if isinstance(self.engine, Chain) else (self.engine,):
+            if (joiner := getattr(part, "joiner", separator)) != separator:
+                raise ConfigurationError(
+                    f"the engine counts {joiner!r} between passages, the message has {separator!r}: give both the same"
+                )
         self.convert = convert or Convert()
         self.separator = separator
         self.question = question
