@@ -1,4 +1,3 @@
-import os
 import re
 from pathlib import Path
 
@@ -6,10 +5,6 @@ import numpy as np
 import pytest
 
 from ragthrift.models import locate
-
-REPOSITORY = Path(__file__).parents[2]
-MODELS = os.environ.get("RAGTHRIFT_MODELS", str(REPOSITORY / ".models"))
-
 
 # What other packages announce about themselves; LlamaIndex imports LangChain's where it is installed.
 OTHERS = ("ignore:`langchain-community` is being sunset and is no longer actively maintained:DeprecationWarning",)
@@ -22,13 +17,6 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.filterwarnings(warning))
 
 
-@pytest.fixture(autouse=True)
-def models_folder(monkeypatch):
-    """The real models: RAGTHRIFT_MODELS, else `.models` in the repository."""
-    monkeypatch.setenv("RAGTHRIFT_MODELS", MODELS)
-    return MODELS
-
-
 @pytest.fixture(scope="session")
 def cross_encoder(tmp_path_factory):
     """ms-marco-MiniLM-L-12-v2 as a sentence-transformers folder: the weights of the int8 model, as floats again."""
@@ -36,7 +24,7 @@ def cross_encoder(tmp_path_factory):
     from transformers import BertConfig, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("ms-marco-MiniLM-L-12-v2")
-    home = locate("ms-marco-MiniLM-L-12-v2-int8", MODELS)
+    home = locate("ms-marco-MiniLM-L-12-v2-int8")
     save_file(weights(home / "model.onnx"), folder / "model.safetensors", metadata={"format": "pt"})
     BertConfig(
         architectures=["BertForSequenceClassification"],
