@@ -32,10 +32,11 @@ BERT = MODELS / "all-MiniLM-L6-v2-int8" / "tokenizer.json"
 COUNTERS = {"approximate": APPROXIMATE, "o200k_base": Tiktoken("o200k_base"), "bert": Tokenizers(str(BERT))}
 
 WORDS = (
-    "the of and was in Ada Lovelace engine Babbage bridge Elbe 1889 3.14 ERR-4012 may not can't never it opened "
-    "closed report 12 21 % $5 river Köln naïve e\u0301t\u00e9 שלום مرحبا 世界 東京都 สวัสดี 👩‍👩‍👧 🇩🇪 𝔘 \u0301 \u200d x=1 R&D C++ "
-    "snake_case camelCase it This they founded by in"
-).split(" ")
+    *("the", "of", "and", "was", "in", "Ada", "Lovelace", "engine", "Babbage", "bridge", "Elbe", "it", "This", "they"),
+    *("1889", "3.14", "ERR-4012", "12", "21", "%", "$5", "x=1", "R&D", "C++", "snake_case", "camelCase", "can't"),
+    *("may", "not", "never", "Köln", "naïve", "e\u0301t\u00e9", "שלום", "مرحبا", "世界", "東京都", "สวัสดี"),
+    *("👩\u200d👩\u200d👧", "🇩🇪", "𝔘", "\u0301", "\u200d"),
+)
 SENTENCES = (
     "Ada Lovelace wrote the first program in 1843.",
     "It was printed in a journal.",
@@ -143,6 +144,7 @@ def passages(pick: random.Random) -> list[Passage]:
                 source=pick.choice(("", "s", "t")),
                 parent=pick.choice(("", "", "a", "b")),
                 label=pick.choice(LABELS),
+                tail=pick.choice(("", "", "", "\n</doc>", " ", "\udc00")),
                 metadata={"page": pick.randint(1, 9), "tags": ["x"]},
             )
         )
@@ -220,7 +222,7 @@ def _spans(thrift: Compressor | Reranker, query: str, given: list[Passage], lean
     faults: list[str] = []
     for passage in (*lean.kept, *lean.dropped):
         source = given[passage.index]
-        same = ("id", "title", "source", "parent", "start", "label", "metadata")
+        same = ("id", "title", "source", "parent", "start", "label", "tail", "metadata")
         if any(getattr(passage, name) != getattr(source, name) for name in same):
             faults.append("field changed")
         if isinstance(thrift, Compressor) and passage.score is not source.score:

@@ -24,6 +24,7 @@ def numbered(passages: Sequence[Passage]) -> tuple[Passage, ...]:
             spans=(),
             text=_text(passage.text),
             title=_text(passage.title),
+            tail=_text(passage.tail),
             label=passage.label if passage.label is None else _text(passage.label),
             score=passage.score if is_number(passage.score) else None,
         )
@@ -96,7 +97,7 @@ def check_part(name: str, value: object, *methods: str) -> None:
 
 def is_number(value: object) -> bool:
     """Whether `value` is a number; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def _text(content: object) -> str:

@@ -158,7 +158,7 @@ class _Basket:
 
     def __init__(self, pool: Pool, passages: Sequence[Passage], counter: TokenCounter, joiner: str) -> None:
         self._pool, self._passages, self._counter = pool, passages, counter
-        self._joiner = counter.count(joiner) if joiner else 0
+        self._joiner = joiner
         self._units: dict[int, list[int]] = {}
         self._size: dict[int, int] = {}
         self._costs: dict[int, int] = {}
@@ -171,15 +171,13 @@ class _Basket:
         if self._size.get(index, 0) + self._chars(bundle) > EXACT and index in self._costs:
             return sum(self._counter.count(f"\n{self._text(c)}") for c in bundle), self._pool.source[index]
         rendered = self._rendered(index, sorted((*self._units.get(index, ()), *bundle)))
-        joiner = self._joiner if index not in self._costs and self._costs else 0
-        return rendered - self._costs.get(index, 0) + joiner, self._pool.source[index]
+        return rendered - self._costs.get(index, 0), self._pool.source[index]
 
     def add(self, bundle: tuple[int, ...], tokens: int, source: int) -> None:
         index = self._pool.candidates[bundle[0]].passage
-        joiner = self._joiner if index not in self._costs and self._costs else 0
         self._units.setdefault(index, []).extend(bundle)
         self._size[index] = self._size.get(index, 0) + self._chars(bundle)
-        self._costs[index] = self._costs.get(index, 0) + tokens - joiner
+        self._costs[index] = self._costs.get(index, 0) + tokens
         self.spent += tokens
         self.by_source[source] = self.by_source.get(source, 0) + tokens
 
@@ -197,7 +195,8 @@ class _Basket:
     def _rendered(self, index: int, units: Sequence[int]) -> int:
         passage = self._passages[index]
         text, _ = excerpt(passage, [self._pool.candidates[c].unit for c in units])
-        return self._counter.count(label(passage) + text + passage.tail)
+        joiner = self._joiner if self._costs and index != next(iter(self._costs)) else ""
+        return self._counter.count(joiner + label(passage) + text + passage.tail)
 
 
 def _worth(pool: Pool, needed: Sequence[float]) -> list[float]:
