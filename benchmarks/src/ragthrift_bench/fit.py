@@ -147,7 +147,8 @@ def source(weights: Weights, certificates: Sequence[Certificate], data: str) -> 
     lines = [
         '"""The fitted weights of the evidence model and the losses that it is certified for.',
         "",
-        f"Made by `python -m ragthrift_bench.fit` from the tuning rows of {data}.",
+        "Made by `python -m ragthrift_bench.fit` from the tuning rows of",
+        f"{data}.",
         '"""',
         "",
         "from ragthrift.compress.calibrate import Certificate",
@@ -157,7 +158,9 @@ def source(weights: Weights, certificates: Sequence[Certificate], data: str) -> 
     ]
     for name in ("passage", "unit", "passage_bridge", "unit_bridge"):
         model: Logistic = getattr(weights, name)
-        lines += [f"    {name}=Logistic(", f"        weights={model.weights!r},", f"        bias={model.bias!r},", "    ),"]
+        lines += [f"    {name}=Logistic(", "        weights=("]
+        lines += [f"            {weight!r}," for weight in model.weights]
+        lines += ["        ),", f"        bias={model.bias!r},", "    ),"]
     return "\n".join([*lines, ")", "", "CERTIFICATES = (", *(f"    {one!r}," for one in certificates), ")", ""])
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from ragthrift.compress.pool import Pool
+    from ragthrift.compress.pool import Candidate, Pool
 
 PASSAGE_FEATURES = ("bm25", "bm25_rank", "coverage", "best_unit", "best_unit_rank", "named", "named_share", "phrase")
 UNIT_FEATURES = ("bm25", "share_of_best", "coverage", "phrase", "lead", "neighbour", "length")
@@ -126,7 +126,7 @@ def _unit_rows(pool: Pool, bm25: Sequence[float], best: Sequence[float], phrases
                 (
                     bm25[c],
                     _share(bm25[c], best[candidate.passage]),
-                    _share(sum(pool.unit_idf[w] for w in pool.asked & candidate.bag), asked),
+                    _share(sum(pool.unit_idf[w] for w in _held(pool, candidate)), asked),
                     phrases[c],
                     1 / (1 + candidate.place),
                     max(neighbours, default=0.0),
@@ -273,17 +273,22 @@ def _phrases(pool: Pool) -> list[float]:
 
 
 def _unit_bm25(pool: Pool) -> list[float]:
-    """BM25 of each unit with its passage's title among the units of the pool, as a share of the best."""
-    titles = [pool.asked.intersection(title) for title in pool.titles]
-    sizes = [len(c.words) + len(pool.titles[c.passage]) for c in pool.candidates]
+    """BM25 of each unit with its context among the units of the pool, as a share of the best."""
+    sizes = [len(candidate.words) + len(candidate.context) for candidate in pool.candidates]
     average = _share(sum(sizes), len(sizes))
     scores: list[float] = []
     for candidate, size in zip(pool.candidates, sizes, strict=True):
-        held = (pool.asked & candidate.bag) | titles[candidate.passage]
-        title = pool.titles[candidate.passage]
-        counts = [(pool.unit_idf[word], candidate.words.count(word) + title.count(word)) for word in held]
+        counts = [
+            (pool.unit_idf[word], candidate.words.count(word) + candidate.context.count(word))
+            for word in _held(pool, candidate)
+        ]
         scores.append(_bm25(counts, B_UNIT, _share(size, average)))
     return _relative(scores)
+
+
+def _held(pool: Pool, candidate: Candidate) -> frozenset[str]:
+    """The words of the question that the unit holds, its context included."""
+    return (pool.asked & candidate.bag) | pool.asked.intersection(candidate.context)
 
 
 def _passage_bm25(pool: Pool) -> list[float]:

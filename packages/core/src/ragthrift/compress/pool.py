@@ -32,7 +32,8 @@ class Candidate:
     """One unit that may be kept: where it stands, and its stemmed words in order and as a set.
 
     `place` counts units from the start of the passage's source, so that the second chunk of a document does not
-    look like the beginning of one.
+    look like the beginning of one. `context` are the words it is read with: the passage's title, the headings above,
+    the header of its table; a row "4, 97.00" is about nothing without them.
     """
 
     passage: int
@@ -40,6 +41,7 @@ class Candidate:
     unit: Unit
     words: tuple[str, ...]
     bag: frozenset[str]
+    context: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
         before = counts[offset[index]] if offset[index] >= 0 else 0
         for number, unit in enumerate(units(passage.text, language=language)):
             stems = _stems(passage.text[unit.start : unit.end])
-            candidates.append(Candidate(index, before + number, unit, stems, frozenset(stems)))
+            context = titles[index]
+            for above in (*unit.needs, *((unit.heading,) if unit.heading >= 0 else ())):
+                context += candidates[first + above].words
+            candidates.append(Candidate(index, before + number, unit, stems, frozenset(stems), context))
         counts[index] = before + len(candidates) - first
         of.append(tuple(range(first, len(candidates))))
     vocabulary = tuple(
@@ -100,7 +105,7 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
         holders=dict(holders),
         source=source,
         idf={word: idf[len(held)] for word, held in holders.items()},
-        unit_idf=_unit_idf(asked, candidates, titles),
+        unit_idf=_unit_idf(asked, candidates),
     )
 
 
@@ -113,15 +118,12 @@ def _idf(total: int, holding: int) -> float:
     return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
 
 
-def _unit_idf(
-    asked: Iterable[str], candidates: Sequence[Candidate], titles: Sequence[tuple[str, ...]]
-) -> dict[str, float]:
-    """Rarity among units of the query's words; a unit has its title's words too."""
+def _unit_idf(asked: Iterable[str], candidates: Sequence[Candidate]) -> dict[str, float]:
+    """Rarity of the query's words among units, each with the context that it is read with."""
     wanted = frozenset(asked)
-    title_words = [wanted.intersection(title) for title in titles]
     held = Counter[str]()
     for candidate in candidates:
-        held.update((wanted & candidate.bag) | title_words[candidate.passage])
+        held.update((wanted & candidate.bag) | wanted.intersection(candidate.context))
     return {word: _idf(len(candidates), held[word]) for word in wanted if word in held}
 
 

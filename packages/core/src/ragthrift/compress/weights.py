@@ -1,6 +1,7 @@
 """The fitted weights of the evidence model and the losses that it is certified for.
 
-Made by `python -m ragthrift_bench.fit` from the tuning rows of embedded, rag_hotpotqa, rag_hotpotqa:untitled, rag_nq20_rebuilt, rag_squad2.
+Made by `python -m ragthrift_bench.fit` from the tuning rows of
+embedded, rag_hotpotqa, rag_hotpotqa:untitled, rag_nq20_rebuilt, rag_squad2.
 """
 
 from ragthrift.compress.calibrate import Certificate
@@ -8,41 +9,70 @@ from ragthrift.compress.evidence import Logistic, Weights
 
 WEIGHTS = Weights(
     passage=Logistic(
-        weights=(1.69483, 1.82178, -1.71503, 0.68424, 1.44149, 0.52357, 0.70945, 4.39684),
-        bias=-4.54061,
+        weights=(
+            1.63606,
+            1.83521,
+            -1.69473,
+            0.73298,
+            1.44784,
+            0.52081,
+            0.70686,
+            4.35606,
+        ),
+        bias=-4.54806,
     ),
     unit=Logistic(
-        weights=(0.42359, 2.91196, 1.68236, 0.93607, 1.36416, -0.93915, 0.93815),
-        bias=-4.26254,
+        weights=(
+            1.17852,
+            3.05996,
+            -0.50567,
+            2.18772,
+            1.47489,
+            -1.04467,
+            1.23563,
+        ),
+        bias=-4.51333,
     ),
     passage_bridge=Logistic(
         weights=(
-            1.16572,
-            0.83653,
-            -3.06824,
-            0.5527,
-            1.04986,
-            0.44131,
-            0.83722,
-            3.96159,
-            -0.1305,
-            1.33502,
-            3.62037,
-            2.11121,
-            4.96983,
+            1.09028,
+            0.81892,
+            -2.97879,
+            0.57329,
+            1.03535,
+            0.42674,
+            0.84364,
+            3.93388,
+            -0.1699,
+            1.41947,
+            3.63881,
+            2.08308,
+            4.96139,
         ),
-        bias=-4.92543,
+        bias=-4.93363,
     ),
     unit_bridge=Logistic(
-        weights=(0.67376, 2.61624, 1.76873, 0.93198, 1.10754, -0.95875, 0.44184, 1.55093, 0.58656, 0.83193, 0.72873),
-        bias=-4.25326,
+        weights=(
+            1.42961,
+            2.75469,
+            -0.44785,
+            2.24466,
+            1.21532,
+            -1.05794,
+            0.75524,
+            1.41259,
+            0.57822,
+            0.85713,
+            0.70382,
+        ),
+        bias=-4.49442,
     ),
 )
 
 CERTIFICATES = (
     Certificate(
         max_loss=0.02,
-        worth=0.003665447718984962,
+        worth=0.003944056203684311,
         rows=918,
         lost=11,
         bound=0.019756023850146576,
@@ -51,7 +81,7 @@ CERTIFICATES = (
     ),
     Certificate(
         max_loss=0.05,
-        worth=0.011496506342902309,
+        worth=0.011388973517719269,
         rows=918,
         lost=34,
         bound=0.04900495834874584,
@@ -60,7 +90,7 @@ CERTIFICATES = (
     ),
     Certificate(
         max_loss=0.1,
-        worth=0.024932411025441248,
+        worth=0.0249763762923333,
         rows=918,
         lost=76,
         bound=0.0993104812672099,
