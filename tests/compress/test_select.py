@@ -68,7 +68,7 @@ def test_words_that_all_passages_share_still_tell_direction():
     [
         "The vault holds 12 gold bars.",
         "  the vault holds 12 gold bars",
-        "The vaults hold 12 gold bar.",
+        "The vaults hold 12 gold bars.",
         "**The vault** holds 12 gold bars!",
     ],
 )
