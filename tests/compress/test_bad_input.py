@@ -213,6 +213,42 @@ def test_both_failures_are_named_where_no_word_helps():
     assert lean.receipt.fallbacks == ("scorer: RuntimeError: boom", "no word of the query is in the passages")
 
 
+class Embeds:
+    def __init__(self, reply):
+        self.reply = reply
+
+    def embed(self, texts, *, role="passage"):
+        return self.reply(texts)
+
+
+def broken_embedder(texts):
+    raise OSError("disk")
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (broken_embedder, "OSError: disk"),
+        (lambda texts: threading.Event().wait(), "no answer within 0.2 s"),
+        (lambda texts: [[math.nan, 1.0] for _ in texts], "the result of text 0 is not finite"),
+        (lambda texts: [[1.0, 0.0]] * (len(texts) + 1), "2 results for 1 texts"),
+        (lambda texts: [1.0 for _ in texts], "something other than numbers"),
+    ],
+)
+def test_an_embedder_that_fails_is_done_without(reply, why):
+    lean = Compressor(budget=12, embedder=Embeds(reply), timeout_s=0.2).lean(QUERY, [TOWER, SOUP])
+    assert [p.text for p in lean.kept] == [p.text for p in Compressor(budget=12).lean(QUERY, [TOWER, SOUP]).kept]
+    assert len(lean.receipt.fallbacks) == 1
+    assert lean.receipt.fallbacks[0].startswith("embedder: ")
+    assert why in lean.receipt.fallbacks[0]
+
+
+@pytest.mark.parametrize("vector", [[], [0.0, 0.0], [1e300, 1e300]])
+def test_vectors_that_tell_nothing_break_nothing(vector):
+    lean = Compressor(budget=12, embedder=Embeds(lambda texts: [vector for _ in texts])).lean(QUERY, [TOWER, SOUP])
+    assert "1889" in lean.kept[0].text
+
+
 def test_vectors_of_two_sizes_break_nothing():
     given = [TOWER, SOUP]
     lean = Compressor(budget=12, embedder=TwoSizes()).lean(QUERY, given)

@@ -32,7 +32,7 @@ assert spec.loader
 fuzz = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fuzz)
 
-EXAMPLES = int(os.environ.get("RAGTHRIFT_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("RAGTHRIFT_EXAMPLES", "300"))
 often = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )

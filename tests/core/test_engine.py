@@ -8,7 +8,7 @@ import math
 import pytest
 
 from ragthrift.compress import Compressor
-from ragthrift.duplicates import Facts, fact
+from ragthrift.duplicates import Facts, Statement, fact, stems
 from ragthrift.engine import check_choice, check_count, check_part, check_share, check_timeout, missing, numbered
 from ragthrift.errors import ConfigurationError
 from ragthrift.events import Event, emit, listen
@@ -186,11 +186,15 @@ def test_facts_that_only_look_alike(one, other):
 
 
 def test_a_fact_is_one_only_about_the_same_thing():
+    def said(text, title, heading):
+        return Statement(text, stems(text), (title, heading))
+
     facts = Facts[int]()
-    facts.add(("5",), ("acme", "income"), 1)
-    assert facts.find(("5",), ("acme", "income")) == (1,)
-    assert facts.find(("5",), ("acme", "")) == (1,)
-    assert facts.find(("5",), ("", "")) == (1,)
-    assert facts.find(("5",), ("bolt", "income")) == ()
-    assert facts.find(("5",), ("acme", "loss")) == ()
-    assert facts.find(("6",), ("acme", "income")) == ()
+    facts.add(said("It rose by 5 %.", "acme", "income"), 1)
+    assert facts.find(said("It rose by 5 %.", "acme", "income")) == (1,)
+    assert facts.find(said("it rose by 5 %", "acme", "")) == (1,)
+    assert facts.find(said("It rose by 5 %.", "", "")) == (1,)
+    assert facts.find(said("It rose by 5 %.", "bolt", "income")) == ()
+    assert facts.find(said("It rose by 5 %.", "acme", "loss")) == ()
+    assert facts.find(said("It rose by 5.", "acme", "income")) == ()
+    assert facts.find(said("It rose by 6 %.", "acme", "income")) == ()
