@@ -8,12 +8,10 @@ punctuation, spacing and word endings.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ragthrift.text import stem, words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 T = TypeVar("T")
 
@@ -40,41 +38,54 @@ _SIGN = re.compile(
 )
 
 
-def fact(text: str, stems: Iterable[str] | None = None) -> tuple[str, ...]:
-    """What matters of a text, in order: texts with equal results state one fact.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A text with its stemmed words and what it is about."""
 
-    `stems` are the stemmed words of the text, for a caller that has them.
-    """
-    if not _SIGN.search(text):
-        return tuple(_stems(text) if stems is None else stems) or (text,)
+    text: str
+    words: tuple[str, ...]
+    about: About
+
+
+def stems(text: str) -> tuple[str, ...]:
+    """The stemmed words of a text."""
+    return tuple(map(stem, words(text)))
+
+
+def fact(text: str) -> tuple[str, ...]:
+    """What matters of a text, words and signs in order: texts with equal results state one fact."""
     out: list[str] = []
     for number, part in enumerate(_SIGN.split(text)):
         if number % 2:
             out.append("not" if part[-1] in "tT" else part)
         else:
-            out += _stems(part)
-    return tuple(out)
+            out += stems(part)
+    return tuple(out) or (text,)
 
 
 class Facts(Generic[T]):
-    """The facts stated so far, each with what it is about and a note of the caller's."""
+    """The facts stated so far, each with a note of the caller's."""
 
     def __init__(self) -> None:
-        self._stated: dict[tuple[str, ...], list[tuple[About, T]]] = {}
+        self._stated: dict[tuple[str, ...], list[tuple[Statement, T]]] = {}
 
-    def find(self, said: tuple[str, ...], about: About) -> tuple[T, ...]:
-        """The notes of the equal facts that are not about something else."""
-        return tuple(note for other, note in self._stated.get(said, ()) if _agree(about, other))
+    def find(self, said: Statement) -> tuple[T, ...]:
+        """The notes of the equal facts that are not about something else.
 
-    def add(self, said: tuple[str, ...], about: About, note: T) -> None:
+        Few texts share all their words, so the dearer comparison of signs is made for those only.
+        """
+        alike = self._stated.get(said.words, ())
+        return tuple(
+            note
+            for other, note in alike
+            if _agree(said.about, other.about) and (said.text == other.text or fact(said.text) == fact(other.text))
+        )
+
+    def add(self, said: Statement, note: T) -> None:
         """Write down a fact."""
-        self._stated.setdefault(said, []).append((about, note))
+        self._stated.setdefault(said.words, []).append((said, note))
 
 
 def _agree(one: About, other: About) -> bool:
     """Whether no part is known of both and different."""
     return all(a == b or not a or not b for a, b in zip(one, other, strict=True))
-
-
-def _stems(text: str) -> Iterable[str]:
-    return map(stem, words(text))

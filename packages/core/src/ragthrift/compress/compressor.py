@@ -153,7 +153,7 @@ class Compressor:
         signals = yield from self._signals(query, passages, table)
         if signals.fallbacks:  # a promise holds for the models that it was made with
             limits = replace(limits, worth=0.0)
-        if not table.asked & table.holders.keys() and not self._model_answered(signals):
+        if not table.asked & table.held.keys() and not self._model_answered(signals):
             return self._unranked(passages, "no word of the query is in the passages", signals=signals)
         if max(signals.needed, default=0.0) < self.floor:
             return self._empty(passages, table, signals, before)

@@ -105,8 +105,8 @@ def first_look(pool: Pool) -> Look:
     best = [max((units[c] for c in own), default=0.0) for own in pool.of]
     phrase = [max((phrases[c] for c in own), default=0.0) for own in pool.of]
     bm25 = _relative(_passage_bm25(pool))
-    asked = sum(pool.idf.get(word, 0.0) for word in pool.asked)
-    coverage = [_share(sum(pool.idf[w] for w in pool.asked & bag), asked) for bag in pool.vocabulary]
+    asked = sum(pool.idf(word) for word in pool.asked)
+    coverage = [_share(sum(pool.idf(w) for w in pool.asked & bag), asked) for bag in pool.vocabulary]
     named = [_named(pool, own) for own in names]
     ranks, best_ranks = _ranks(bm25), _ranks(best)
     passages = tuple(
@@ -164,7 +164,7 @@ def _links(pool: Pool, look: Look, belief: Belief) -> tuple[list[float], list[fl
     names_evidence = [0.0] * len(pool.candidates)
     for passage, names in enumerate(look.names):
         for name in names:
-            strength = min(1.0, sum(pool.idf.get(word, 0.0) for word in name) / 4)
+            strength = min(1.0, sum(pool.idf(word) for word in name) / 4)
             if pool.asked.issuperset(name):
                 strength *= 0.3  # the question names it already: nothing new was followed
             for c in _mentions(pool, name, passage):
@@ -176,8 +176,8 @@ def _links(pool: Pool, look: Look, belief: Belief) -> tuple[list[float], list[fl
 
 def _mentions(pool: Pool, name: tuple[str, ...], passage: int) -> Iterable[int]:
     """The units outside the source of `passage` that hold the words of `name` in a row."""
-    rarest = min(name, key=lambda word: len(pool.holders.get(word, ())))
-    for other in pool.holders.get(rarest, ()):
+    rarest = min(name, key=lambda word: pool.held.get(word, 0))
+    for other in pool.holders(rarest):
         if pool.source[other] != pool.source[passage]:
             for c in pool.of[other]:
                 candidate = pool.candidates[c]
@@ -193,12 +193,12 @@ def _rare_words(pool: Pool, needed: Sequence[float]) -> list[float]:
         home = pool.source[evidence.passage]
         weights: dict[int, float] = {}
         for word in evidence.bag.union(pool.titles[evidence.passage]) - pool.asked:
-            if pool.rare(word):
-                for other in pool.holders[word]:
+            if pool.links(word):
+                for other in pool.holders(word):
                     if pool.source[other] != home:
                         for c in pool.of[other]:
                             if word in pool.candidates[c].bag:
-                                weights[c] = weights.get(c, 0.0) + pool.idf[word]
+                                weights[c] = weights.get(c, 0.0) + pool.idf(word)
         for c, weight in weights.items():
             shares[c] = max(shares[c], needed[seed] * min(1.0, weight / 6))
     return shares
@@ -206,13 +206,13 @@ def _rare_words(pool: Pool, needed: Sequence[float]) -> list[float]:
 
 def _completes(pool: Pool, belief: Belief) -> list[float]:
     """The share of the question that each passage answers and the best passage of another source does not."""
-    asked = sum(pool.idf.get(word, 0.0) for word in pool.asked)
+    asked = sum(pool.idf(word) for word in pool.asked)
     order = sorted(range(len(pool.of)), key=lambda p: -belief.passages[p])
     shares: list[float] = []
     for passage, bag in enumerate(pool.vocabulary):
         best = next((p for p in order if pool.source[p] != pool.source[passage]), None)
         open_words = pool.asked & bag if best is None else (pool.asked & bag) - pool.vocabulary[best]
-        shares.append(_share(sum(pool.idf[word] for word in open_words), asked))
+        shares.append(_share(sum(pool.idf(word) for word in open_words), asked))
     return shares
 
 
@@ -239,7 +239,7 @@ def _leading_name(pool: Pool, passage: int) -> tuple[str, ...] | None:
     for start in range(min(3, len(lead))):
         for size in (4, 3, 2):
             name = lead[start : start + size]
-            if len(name) < size or any(len(pool.holders[word]) < 2 for word in name):
+            if len(name) < size or any(pool.held[word] < 2 for word in name) or not any(map(pool.links, name)):
                 continue
             mentioning = {pool.candidates[c].passage for c in _mentions(pool, name, passage)}
             if mentioning and len(mentioning) <= max(1, 0.3 * len(pool.of)):
@@ -251,23 +251,23 @@ def _named(pool: Pool, names: Sequence[tuple[str, ...]]) -> tuple[float, float]:
     """How surely the question names the passage, and the largest share of one of its names that the question holds."""
     surely = share = 0.0
     for name in names:
-        weight = sum(pool.idf.get(word, 0.0) for word in name)
+        weight = sum(pool.idf(word) for word in name)
         if _holds(pool.query, name):
             surely = max(surely, min(1.0, weight / 4))
-        share = max(share, _share(sum(pool.idf.get(w, 0.0) for w in name if w in pool.asked), weight))
+        share = max(share, _share(sum(pool.idf(w) for w in name if w in pool.asked), weight))
     return surely, share
 
 
 def _phrases(pool: Pool) -> list[float]:
     """The weight of the question's word pairs that each unit holds, as a share of the question's weight."""
     pairs = set(zip(pool.query, pool.query[1:], strict=False))
-    asked = 2 * sum(pool.idf.get(word, 0.0) for word in pool.asked)
+    asked = 2 * sum(pool.idf(word) for word in pool.asked)
     shares: list[float] = []
     for candidate in pool.candidates:
         weight = 0.0
         if len(pool.asked & candidate.bag) > 1:
             held = pairs.intersection(zip(candidate.words, candidate.words[1:], strict=False))
-            weight = sum(pool.idf[a] + pool.idf[b] for a, b in held)
+            weight = sum(pool.idf(a) + pool.idf(b) for a, b in held)
         shares.append(_share(weight, asked))
     return shares
 
@@ -297,7 +297,7 @@ def _passage_bm25(pool: Pool) -> list[float]:
     average = _share(sum(sizes), len(sizes))
     return [
         _bm25(
-            [(pool.idf[word], sum(part.count(word) for part in text)) for word in pool.asked & bag],
+            [(pool.idf(word), sum(part.count(word) for part in text)) for word in pool.asked & bag],
             B_PASSAGE,
             _share(size, average),
         )

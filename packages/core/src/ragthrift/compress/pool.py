@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ragthrift.text import Unit, stem, units, words
@@ -46,9 +47,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A query and all candidates, with the words of each passage and the inverse document frequencies of both levels.
+    """A query and all candidates, with the words of each passage and how rare the words are on both levels.
 
-    `of[p]` lists the candidates of passage p in order; `holders[w]` the passages that hold word w, title included;
+    `of[p]` lists the candidates of passage p in order; `held[w]` counts the passages that hold word w, title included;
     `source[p]` is the same number for passages that were cut from one document.
     """
 
@@ -58,14 +59,22 @@ class Pool:
     of: tuple[tuple[int, ...], ...]
     titles: tuple[tuple[str, ...], ...]
     vocabulary: tuple[frozenset[str], ...]
-    holders: Mapping[str, Sequence[int]]
+    held: Mapping[str, int]
     source: tuple[int, ...]
-    idf: Mapping[str, float]
+    rarity: tuple[float, ...]
     unit_idf: Mapping[str, float]
 
-    def rare(self, word: str) -> bool:
-        """Whether few enough passages hold the word for it to link two of them."""
-        return len(self.holders.get(word, ())) <= max(2, 0.3 * len(self.of))
+    def idf(self, word: str) -> float:
+        """How rare the word is among passages; 0 for one that none holds, since it tells none apart."""
+        return self.rarity[self.held.get(word, 0)]
+
+    def links(self, word: str) -> bool:
+        """Whether some but few enough passages hold the word for it to link two of them."""
+        return 2 <= self.held.get(word, 0) <= max(2, 0.3 * len(self.of))
+
+    def holders(self, word: str) -> list[int]:
+        """The passages that hold the word."""
+        return [passage for passage, bag in enumerate(self.vocabulary) if word in bag]
 
 
 def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Pool:
@@ -89,11 +98,6 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
     vocabulary = tuple(
         frozenset(title).union(*(candidates[c].bag for c in own)) for title, own in zip(titles, of, strict=True)
     )
-    holders: defaultdict[str, list[int]] = defaultdict(list)
-    for index, bag in enumerate(vocabulary):
-        for word in bag:
-            holders[word].append(index)
-    idf = [_idf(len(passages), holding) for holding in range(len(passages) + 1)]
     asked = _stems(query)
     return Pool(
         query=asked,
@@ -102,9 +106,9 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
         of=tuple(of),
         titles=titles,
         vocabulary=vocabulary,
-        holders=dict(holders),
+        held=Counter(chain.from_iterable(vocabulary)),
         source=source,
-        idf={word: idf[len(held)] for word, held in holders.items()},
+        rarity=(0.0, *(_idf(len(passages), holding) for holding in range(1, len(passages) + 1))),
         unit_idf=_unit_idf(asked, candidates),
     )
 

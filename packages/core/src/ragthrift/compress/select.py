@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ragthrift.compress.repair import required
-from ragthrift.duplicates import Facts, fact
+from ragthrift.duplicates import Facts, Statement
 from ragthrift.tokens import label
 from ragthrift.types import Span
 
@@ -97,8 +97,8 @@ def select(
         chosen.reasons[c] = "over_budget"
         if misses >= MISSES:
             continue
-        said, about = basket.fact(c), _about(pool, c)
-        if before := stated.find(said, about):
+        said = Statement(basket.text(c), pool.candidates[c].words, _about(pool, c))
+        if before := stated.find(said):
             chosen.reasons[c] = "duplicate"
             chosen.worth[c] = max(before)
             continue
@@ -113,7 +113,7 @@ def select(
         misses = 0
         basket.add(bundle, spent, source)
         chosen.order.append((bundle, spent))
-        stated.add(said, about, worth[c])
+        stated.add(said, worth[c])
         for unit in bundle:
             chosen.kept.add(unit)
             chosen.reasons[unit] = "kept" if unit == c else "repair"
@@ -169,7 +169,7 @@ class _Basket:
         """The tokens that `bundle`, units of one passage, would add, and its source."""
         index = self._pool.candidates[bundle[0]].passage
         if self._size.get(index, 0) + self._chars(bundle) > EXACT and index in self._costs:
-            return sum(self._counter.count(f"\n{self._text(c)}") for c in bundle), self._pool.source[index]
+            return sum(self._counter.count(f"\n{self.text(c)}") for c in bundle), self._pool.source[index]
         rendered = self._rendered(index, sorted((*self._units.get(index, ()), *bundle)))
         return rendered - self._costs.get(index, 0), self._pool.source[index]
 
@@ -181,11 +181,8 @@ class _Basket:
         self.spent += tokens
         self.by_source[source] = self.by_source.get(source, 0) + tokens
 
-    def fact(self, c: int) -> tuple[str, ...]:
-        """What the candidate states, for the test of duplicates."""
-        return fact(self._text(c), self._pool.candidates[c].words)
-
-    def _text(self, c: int) -> str:
+    def text(self, c: int) -> str:
+        """The text of a candidate."""
         candidate = self._pool.candidates[c]
         return self._passages[candidate.passage].text[candidate.unit.start : candidate.unit.end]
 

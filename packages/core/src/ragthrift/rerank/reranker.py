@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from ragthrift.duplicates import Facts, fact
+from ragthrift.duplicates import Facts, Statement, stems
 from ragthrift.engine import (
     check_choice,
     check_count,
@@ -148,8 +148,8 @@ class Reranker:
         for passage in ranked:
             if passage.index in reasons:
                 continue
-            said, about = fact(passage.text), (passage.title.casefold(),)
-            if self.duplicates == "drop" and stated.find(said, about):
+            said = Statement(passage.text, stems(passage.text), (passage.title.casefold(),))
+            if self.duplicates == "drop" and stated.find(said):
                 reasons[passage.index] = "duplicate"
                 continue
             if any(_holds(other, passage) for other in kept):
@@ -167,7 +167,7 @@ class Reranker:
                 continue
             reasons |= {other.index: "contained" for other in kept if other not in slimmer}
             kept = [*slimmer, passage]
-            stated.add(said, about, None)
+            stated.add(said, None)
             sources[passage.source] += 1
         return tuple(kept)
 
