@@ -68,18 +68,20 @@ class Facts(Generic[T]):
 
     def __init__(self) -> None:
         self._stated: dict[tuple[str, ...], list[tuple[Statement, T]]] = {}
+        self._facts: dict[tuple[str, ...], list[tuple[About, T]]] = {}
 
     def find(self, said: Statement) -> tuple[T, ...]:
         """The notes of the equal facts that are not about something else.
 
-        Few texts share all their words, so the dearer comparison of signs is made for those only.
+        Few texts share all their words, so signs are looked at in those only, and once in each.
         """
-        alike = self._stated.get(said.words, ())
-        return tuple(
-            note
-            for other, note in alike
-            if _agree(said.about, other.about) and (said.text == other.text or fact(said.text) == fact(other.text))
-        )
+        if said.words not in self._stated:
+            return ()
+        waiting = self._stated[said.words]
+        while waiting:
+            other, note = waiting.pop(0)
+            self._facts.setdefault(fact(other.text), []).append((other.about, note))
+        return tuple(note for about, note in self._facts.get(fact(said.text), ()) if _agree(said.about, about))
 
     def add(self, said: Statement, note: T) -> None:
         """Write down a fact."""
