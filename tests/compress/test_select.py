@@ -213,11 +213,21 @@ def test_the_cascade_scores_no_more_than_its_share(share, count):
     assert lean.receipt.possible_pairs == 3 * count
 
 
-def test_a_paraphrase_is_found_by_the_scorer_alone():
+def best_scores(lean):
+    best = {}
+    for d in lean.receipt.decisions:
+        best[d.index] = max(best.get(d.index, 0.0), d.score)
+    return best
+
+
+def test_a_paraphrase_is_lifted_by_the_scorer_alone():
     given = [*pool_of(4), Passage(f"Visitors may come in from nine o'clock. {FILLER}")]
     query = "When does the tower open?"
-    assert "nine" not in all_kept(Compressor(budget=30).lean(query, given))
-    assert "nine" in all_kept(Compressor(budget=30, scorer=Watching("nine")).lean(query, given))
+    words, both = (
+        best_scores(Compressor(budget=30, scorer=scorer).lean(query, given)) for scorer in (None, Watching("nine"))
+    )
+    assert both[4] > 5 * words[4]
+    assert all(both[n] < words[n] for n in range(4))
 
 
 class Spans:
@@ -386,9 +396,9 @@ def test_order_is_that_of_the_sources_or_by_score():
     query = "When was the Eiffel Tower opened?"
     by = {order: Compressor(budget=60, order=order).lean(query, given) for order in ("source", "score", "edges")}
     assert [p.index for p in by["source"].kept] == [0, 1, 2]
-    best = [p.index for p in by["score"].kept]
-    assert best[0] == 1
-    assert sorted(best) == [0, 1, 2]
+    scores = best_scores(by["score"])
+    best = sorted(scores, key=lambda index: -scores[index])
+    assert [p.index for p in by["score"].kept] == best
     assert [p.index for p in by["edges"].kept] == [best[0], best[2], best[1]]
 
 
