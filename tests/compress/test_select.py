@@ -224,7 +224,8 @@ def test_a_paraphrase_is_lifted_by_the_scorer_alone():
     given = [*pool_of(4), Passage(f"Visitors may come in from nine o'clock. {FILLER}")]
     query = "When does the tower open?"
     words, both = (
-        best_scores(Compressor(budget=30, scorer=scorer).lean(query, given)) for scorer in (None, Watching("nine"))
+        best_scores(Compressor(budget=30, scorer=scorer, scored_share=1.0).lean(query, given))
+        for scorer in (None, Watching("nine"))
     )
     assert both[4] > 5 * words[4]
     assert all(both[n] < words[n] for n in range(4))
