@@ -29,7 +29,7 @@ UNIT_BRIDGE = ("names_evidence", "shares_rare", "lead_of_named", "share_of_rare"
 
 SEEDS = 8
 """Units of the first look whose names and rare words the bridge pass follows."""
-K1, B_UNIT, B_PASSAGE = 1.2, 0.5, 0.75
+K1, B_UNIT, B_PASSAGE = 1.2, 0.25, 0.75
 """BM25's usual constants (Robertson and Zaragoza 2009, section 3.2); units are short, so length counts for less."""
 
 Row = tuple[float, ...]
