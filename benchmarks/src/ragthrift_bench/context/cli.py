@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+import ragthrift
 from ragthrift import tokens
 from ragthrift.errors import ConfigurationError, MissingExtra, MissingModel
+from ragthrift_bench import context
 from ragthrift_bench.context import chain as chains
 from ragthrift_bench.context.arms import OWN, Arm, NotRun, Roster, choose, muster
 from ragthrift_bench.context.models import Models
@@ -45,6 +48,8 @@ from ragthrift_bench.harness.stats import Bootstrap
 Column = tuple[str, Callable[[str], str]]
 READ_ARMS = "lexical,cascade,bm25_topk,cross_encoder_topk,llmslim,trimwise"
 QUICK_ROWS = 12
+UNMEASURED = frozenset({"cli.py", "page.py", "summary.py", "promise.py"})
+"""Files of the suite that no journalled number depends on: they ask for numbers and show them."""
 SHOWN_ARMS = ("ragthrift:lexical",)
 """Whose kept text the page shows for an open set: the first of these that ran."""
 
@@ -74,8 +79,18 @@ class Options:
 
     def stamp(self, data: DataSet) -> str:
         """Names everything that a journalled number depends on."""
-        parts = [data.name, data.sha256, self.part, self.counter, str(self.quick), header("context", 0)["commit"]]
+        parts = [data.name, data.sha256, self.part, self.counter, str(self.quick), *map(_sources, (ragthrift, context))]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _sources(package: ModuleType) -> str:
+    """A hash of the package's code: uncommitted changes count, a commit elsewhere in the repository does not."""
+    digest = hashlib.sha256()
+    for folder in package.__path__:
+        for file in sorted(Path(folder).rglob("*.py")):
+            if file.name not in UNMEASURED:
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def main(arguments: Sequence[str]) -> int:
