@@ -8,17 +8,17 @@ set weighs the same, however many rows it has.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragthrift.compress.calibrate import Certificate, Labelled, calibrate
+from ragthrift.compress.calibrate import Certificate, Labelled, certify, clopper_pearson_upper
 from ragthrift.compress.compressor import Compressor
 from ragthrift.compress.evidence import Logistic, Look, Weights, believe, bridge, first_look
 from ragthrift.compress.pool import Pool, pool
-from ragthrift.types import Span
+from ragthrift_bench.harness.labels import labelled
 from ragthrift_bench.harness.rows import load, split
 
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ragthrift_bench.harness.rows import Row
-
     Rows = Sequence[Sequence[float]]
 
 RIDGE = 1.0
 """L2 penalty on standardised weights: the strength at which folds of the tuning rows agreed."""
+CONFIDENCE = 0.95
 OVERLAP = 8
 """Characters of evidence that a unit must hold to count as evidence."""
 
@@ -50,39 +49,28 @@ class Example:
 def main() -> None:
     """Fit, certify, write."""
     given = _parser().parse_args()
-    sets = {name: labelled(name) for name in given.data}
+    sets = {name: labelled(split(load(name).rows, "tune")) for name in given.data}
     weights = fit([example(row, weight=200 / len(rows)) for rows in sets.values() for row in rows])
-    everything = [row for rows in sets.values() for row in rows]
     compressor = Compressor(budget=1.0, weights=weights)
-    certificates = [calibrate(everything, compressor, max_loss=loss) for loss in given.max_loss]
+    worths = [[compressor.worth_needed(row) for row in rows] for rows in sets.values()]
+    certificates = [strictest(worths, loss, compressor.models) for loss in given.max_loss]
     Path(given.out).write_text(source(weights, certificates, ", ".join(sets)), encoding="utf-8")
 
 
-def labelled(name: str) -> list[Labelled]:
-    """The rows of the set called `name` that tuning may use and whose evidence is known."""
-    base, _, variant = name.partition(":")
-    originals = {row.id: row for row in load(base).rows}
-    rows = split(load(name).rows, "tune") if variant else split(tuple(originals.values()), "tune")
-    found = (Labelled(row.question, row.passages, evidence(row, originals[row.id])) for row in rows)
-    return [row for row in found if row.evidence]
+def strictest(worths: Sequence[Sequence[float]], loss: float, models: str) -> Certificate:
+    """The certificate that holds for all rows together with confidence, and in expectation for each set by itself.
 
-
-def evidence(row: Row, original: Row) -> tuple[tuple[int, Span], ...]:
-    """Where the evidence of a row lies: (index of the passage, range), in every window that shows a part of it.
-
-    A piece that several sentences supply is looked for in the first of them.
+    A set that is too small for a promise of its own has no say.
     """
-    texts = {passage.id: passage.text for passage in original.passages}
-    ranges: list[tuple[int, Span]] = []
-    for piece in row.gold:
-        first = piece[0]
-        start = texts[first.passage].find(first.text)
-        for index, passage in enumerate(row.passages):
-            shift = passage.start or 0
-            low, high = max(start, shift) - shift, min(start + len(first.text) - shift, len(passage.text))
-            if start >= 0 and (passage.source or passage.id) == first.passage and low < high:
-                ranges.append((index, Span(low, high)))
-    return tuple(ranges)
+    together = [worth for some in worths for worth in some]
+    pooled = certify(together, max_loss=loss, confidence=CONFIDENCE, models=models)
+    alone = [
+        certify(some, max_loss=loss, confidence=None, models=models) for some in worths if 1 / (len(some) + 1) <= loss
+    ]
+    worth = min(pooled.worth, *(one.worth for one in alone))
+    lost = sum(one < worth for one in together)
+    bound = clopper_pearson_upper(lost, len(together), CONFIDENCE)
+    return replace(pooled, worth=worth, lost=lost, bound=bound)
 
 
 def example(row: Labelled, *, weight: float = 1.0) -> Example:

@@ -21,6 +21,7 @@ from ragthrift_bench.context import chain as chains
 from ragthrift_bench.context.arms import OWN, Arm, NotRun, Roster, choose, muster
 from ragthrift_bench.context.models import Models
 from ragthrift_bench.context.page import Block, Meta, render_page
+from ragthrift_bench.context.promise import promises
 from ragthrift_bench.context.reading import Read, read
 from ragthrift_bench.context.registry import ARMS
 from ragthrift_bench.context.run import (
@@ -72,6 +73,7 @@ class Options:
     prices: Prices
     out: Path
     full: bool
+    promises: bool
     quick: bool
     json: bool
     resume: bool
@@ -125,6 +127,7 @@ def parse(arguments: Sequence[str]) -> Options:
         prices=Prices(given.price_in, given.price_out, given.price_cpu_hour),
         out=Path(given.out),
         full=given.full,
+        promises=not quick and not given.no_promises,
         quick=quick,
         json=given.json,
         resume=given.resume,
@@ -218,7 +221,8 @@ def _set(
         )
     summary = Summary(found, arms, options.prices, answers, options.seed)
     chain_cells = list(_chain_cells(options, plan, asks, journal, step))
-    return Block(found, answers, summary.cells(), summary.differences(), chain_cells)
+    kept = list(promises(data, plan.counter, Bootstrap(len(rows), seed=options.seed), rows)) if options.promises else []
+    return Block(found, answers, [*summary.cells(), *kept], summary.differences(), chain_cells)
 
 
 def _measured(
@@ -460,6 +464,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--price-out", type=_price, default=0.60, help="dollars per million output tokens")
     add("--price-cpu-hour", type=_price, default=0.04, help="dollars per hour of one core")
     add("--out", default="benchmarks/results", metavar="DIR")
+    add(
+        "--no-promises",
+        action="store_true",
+        help="do not measure whether max_loss is kept on rows it was not made from",
+    )
     add("--full", action="store_true", help="every arm at every budget, and 150 questions for the reader")
     add("--quick", action="store_true", help=f"{QUICK_ROWS} rows a set: does it run?")
     add("--json", action="store_true", help="print the results file instead of tables")

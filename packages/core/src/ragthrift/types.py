@@ -83,8 +83,8 @@ class Receipt:
 class Lean:
     """A lean context: what was kept, what was dropped, and the evidence for both.
 
-    Token counts are of the rendered text: labels, joiners and metadata included. `abstained` says that nothing in
-    the passages looked relevant and the caller asked to be told so.
+    Token counts are of the rendered text: labels, joiners and metadata included. `abstained` says that nothing
+    was kept: nothing looked relevant and the caller asked to be told so, or not one word fits the budget.
     """
 
     kept: tuple[Passage, ...]

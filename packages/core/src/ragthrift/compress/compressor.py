@@ -84,8 +84,7 @@ class Compressor:
     @property
     def models(self) -> str:
         """What scores the units, for certificates: they hold for these models only."""
-        names = [type(model).__name__ for model in (self.embedder, self.scorer) if model is not None]
-        return "+".join(["lexical", *names])
+        return "+".join(["lexical", *(_name(model) for model in (self.embedder, self.scorer) if model is not None)])
 
     @property
     def promise(self) -> Certificate | None:
@@ -292,6 +291,12 @@ def _check(compressor: Compressor) -> None:
             f"the certificate promises max_loss={promise.max_loss!r} for {promise.models}, not "
             f"{compressor.max_loss!r} for {compressor.models}: calibrate again with this compressor"
         )
+
+
+def _name(model: object) -> str:
+    """The class of a model and, where it says so, which model it is."""
+    which = getattr(model, "model", None)
+    return f"{type(model).__name__}({which})" if isinstance(which, str) else type(model).__name__
 
 
 def _best(table: Pool, signals: Signals) -> int:

@@ -132,6 +132,8 @@ def _nearness(
     vectors = yield Embed(embedder, tuple(window(passages, pool, c) for c in range(len(pool.candidates))), "passage")
     if isinstance(vectors, Failure):
         return vectors
+    if vectors and len(vectors[0]) != len(asked[0]):
+        return Failure(f"the query has {len(asked[0])} dimensions, the passages have {len(vectors[0])}")
     cosines = [sum(a * b for a, b in zip(asked[0], vector, strict=True)) for vector in vectors]
     mean = sum(cosines) / len(cosines)
     deviation = math.sqrt(sum((cosine - mean) ** 2 for cosine in cosines) / len(cosines))

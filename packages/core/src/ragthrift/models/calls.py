@@ -6,6 +6,7 @@ Engines yield a `Score` or an `Embed` from their plans; `answer` and `aanswer` m
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import queue
 import threading
@@ -67,7 +68,7 @@ def answer(call: Call, timeout_s: float | None) -> Numbers | Failure:
     except SetupError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever a user's model raises, the request goes on
-        return Failure(f"{type(error).__name__}: {error}")
+        return _failure(error, timeout_s)
     return _checked(call, reply)
 
 
@@ -79,8 +80,14 @@ async def aanswer(call: Call, timeout_s: float | None) -> Numbers | Failure:
     except SetupError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever a user's model raises, the request goes on
-        return Failure(f"{type(error).__name__}: {error}")
+        return _failure(error, timeout_s)
     return _checked(call, reply)
+
+
+def _failure(error: Exception, timeout_s: float | None) -> Failure:
+    if isinstance(error, TimeoutError):
+        return Failure(f"TimeoutError: no answer within {timeout_s} s")
+    return Failure(f"{type(error).__name__}: {error}")
 
 
 def _ask(call: Call) -> Sequence[Sequence[float]]:
@@ -109,6 +116,8 @@ def _flat(spans: Sequence[tuple[int, int, float]]) -> tuple[float, ...]:
 
 def _checked(call: Call, reply: Sequence[Sequence[float]]) -> Numbers | Failure:
     try:
+        if any(isinstance(number, str) for row in reply for number in row[:1]):
+            raise TypeError("text where a number was expected")
         numbers = tuple(tuple(map(float, row)) for row in reply)
     except (TypeError, ValueError) as error:
         return Failure(f"the model answered with something other than numbers: {error}")
@@ -117,6 +126,10 @@ def _checked(call: Call, reply: Sequence[Sequence[float]]) -> Numbers | Failure:
     for index, row in enumerate(numbers):
         if not all(map(math.isfinite, row)):
             return Failure(f"the result of text {index} is not finite")
+        if isinstance(call, Embed) and (not row or len(row) != len(numbers[0])):
+            return Failure(f"the vector of text {index} has {len(row)} dimensions, that of text 0 {len(numbers[0])}")
+        if isinstance(call, FindSpans) and len(row) % 3:
+            return Failure(f"the spans of text {index} are not triples of start, end and score")
     return numbers
 
 
@@ -125,11 +138,11 @@ def _within(work: Callable[[], T], timeout_s: float | None) -> T:
     if timeout_s is None:
         return work()
     box: queue.SimpleQueue[tuple[bool, T | BaseException]] = queue.SimpleQueue()
-    threading.Thread(target=_put, args=(work, box.put), daemon=True, name="ragthrift-model").start()
+    _start(work, box.put)
     try:
         good, value = box.get(timeout=timeout_s)
     except queue.Empty:
-        raise TimeoutError(f"no answer within {timeout_s} s") from None
+        raise TimeoutError from None
     return _unpack(good, value)
 
 
@@ -146,8 +159,14 @@ async def _in_daemon(work: Callable[[], T]) -> T:
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle)
 
-    threading.Thread(target=_put, args=(work, put), daemon=True, name="ragthrift-model").start()
+    _start(work, put)
     return _unpack(*await done)
+
+
+def _start(work: Callable[[], T], put: Callable[[tuple[bool, T | BaseException]], None]) -> None:
+    """Run `work` in a thread that sees the caller's context variables, such as the current trace."""
+    run = contextvars.copy_context().run
+    threading.Thread(target=run, args=(_put, work, put), daemon=True, name="ragthrift-model").start()
 
 
 def _put(work: Callable[[], T], put: Callable[[tuple[bool, T | BaseException]], None]) -> None:
