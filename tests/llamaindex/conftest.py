@@ -1,20 +1,9 @@
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ragthrift.models import locate
-
-# What other packages announce about themselves; LlamaIndex imports LangChain's where it is installed.
-OTHERS = ("ignore:`langchain-community` is being sunset and is no longer actively maintained:DeprecationWarning",)
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            for warning in OTHERS:
-                item.add_marker(pytest.mark.filterwarnings(warning))
 
 
 @pytest.fixture(scope="session")
