@@ -80,22 +80,6 @@ def certify(worths: Sequence[float], *, max_loss: float, confidence: float | Non
     )
 
 
-def shipped(models: str, max_loss: float) -> Certificate:
-    """The certificate that comes with the package for these models and at most this loss.
-
-    Raises ConfigurationError when there is none.
-    """
-    from ragthrift.compress.weights import CERTIFICATES  # it imports Certificate from here
-
-    fitting = [c for c in CERTIFICATES if c.models == models and c.max_loss <= max_loss]
-    if not fitting:
-        raise ConfigurationError(
-            f"no certificate for max_loss={max_loss!r} with {models} comes with the package: make one from your own "
-            f"labelled rows with ragthrift.compress.calibrate and pass it as certificate="
-        )
-    return max(fitting, key=lambda c: c.max_loss)
-
-
 def _most_lost(rows: int, max_loss: float, confidence: float | None) -> int:
     """The most rows that may lose evidence with the bound still at or below `max_loss`; -1 when not even none may."""
     lost = -1

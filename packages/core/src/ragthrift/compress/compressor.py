@@ -8,14 +8,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ragthrift.compress.calibrate import Certificate, Labelled, shipped
+from ragthrift.compress.calibrate import Certificate, Labelled
 from ragthrift.compress.evidence import Weights, believe, bridged, first_look
 from ragthrift.compress.guard import asks_for_everything
 from ragthrift.compress.pack import Order, first_that_fit, ordered
 from ragthrift.compress.pool import Pool, pool
 from ragthrift.compress.select import Limits, Selection, assemble, select
 from ragthrift.compress.signals import Signals, gather
-from ragthrift.compress.weights import WEIGHTS
+from ragthrift.compress.weights import CERTIFICATES, WEIGHTS
 from ragthrift.engine import (
     check_choice,
     check_count,
@@ -47,16 +47,17 @@ class Compressor:
     """Keeps the sentences, rows, items and code blocks that a question needs, word for word, within a token budget.
 
     `budget` is a number of tokens, or a share of the rendered context when it is a float up to 1. `max_loss` instead
-    stops as soon as enough evidence is kept that, on the rows it was calibrated on, no more than this share of
-    questions lost any; with both, the smaller context wins. Without a model the choice rests on words and on the
-    links between passages; `embedder` adds meaning, and `scorer` a cross-encoder that looks at no more than
-    `scored_share` of the units, those whose fate it can change.
+    keeps as much as it takes for no more than this share of questions to lose evidence, by a `certificate` of the
+    caller's or the one that comes with the package; with both, the smaller context wins. Without a model the choice
+    rests on words and on the links between passages; `embedder` adds meaning, and `scorer` a cross-encoder that looks
+    at no more than `scored_share` of the units, those whose fate it can change.
 
     `order` is that of the kept passages: as given (stable, so a provider's prompt cache keeps its prefix), the best at
     both `edges`, or by `score`. `floor` drops units less likely needed than this; if nothing is left, `on_empty` says
     what happens. `per_source` caps the share of the budget that one source may fill. Contexts of less than
     `min_tokens`, and questions that ask to list or summarise everything, pass through unless `budget` is a number of
-    tokens. A model that fails or takes longer than `timeout_s` is done without. `shadow` decides and records, and
+    tokens. A model whose call fails or takes longer than
+    `timeout_s` is done without. `shadow` decides and records, and
     leaves the passages as they were.
     """
 
@@ -94,7 +95,7 @@ class Compressor:
         """
         if self.max_loss is None:
             return None
-        return self.certificate or shipped(self.models, self.max_loss)
+        return self.certificate or _shipped(self.models, self.max_loss)
 
     def lean(self, query: str, passages: Sequence[Passage]) -> Lean:
         """The lean context for `query`, with the receipt of every unit kept and dropped."""
@@ -291,6 +292,20 @@ def _check(compressor: Compressor) -> None:
             f"the certificate promises max_loss={promise.max_loss!r} for {promise.models}, not "
             f"{compressor.max_loss!r} for {compressor.models}: calibrate again with this compressor"
         )
+
+
+def _shipped(models: str, max_loss: float) -> Certificate:
+    """The certificate that comes with the package for these models and at most this loss.
+
+    Raises ConfigurationError when there is none.
+    """
+    fitting = [c for c in CERTIFICATES if c.models == models and c.max_loss <= max_loss]
+    if not fitting:
+        raise ConfigurationError(
+            f"no certificate for max_loss={max_loss!r} with {models} comes with the package: make one from your own "
+            f"labelled rows with ragthrift.compress.calibrate and pass it as certificate="
+        )
+    return max(fitting, key=lambda c: c.max_loss)
 
 
 def _name(model: object) -> str:
