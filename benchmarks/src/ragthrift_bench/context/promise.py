@@ -22,7 +22,8 @@ def promises(data: DataSet, counter: TokenCounter, draw: Bootstrap, rows: Sequen
     """The loss measured on `rows` and the tokens kept, by a certificate of the set's own and by the shipped one.
 
     The set's own certificate holds in expectation, which a few hundred rows support; the shipped one with confidence.
-    Where the tuning rows are too few for a loss, there is no certificate and no number.
+    Where the tuning rows are too few for a loss, there is no certificate and no number. On a set whose tuning rows the
+    engine's weights were fitted on, the set's own certificate is optimistic, because the scores know those rows.
     """
     tuning = labelled(split(data.rows, "tune"))
     for loss in LOSSES:
