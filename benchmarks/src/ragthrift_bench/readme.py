@@ -19,7 +19,7 @@ from ragthrift_bench.harness.results import write_text
 BEGIN = "<!-- bench:context -->"
 END = "<!-- /bench:context -->"
 BUDGET = 0.25
-SETS = {"rag_hotpotqa": "HotpotQA", "rag_nq20_rebuilt": "Natural Questions, 20 passages", "embedded": "own questions"}
+SETS = {"rag_hotpotqa": "HotpotQA", "rag_nq20_rebuilt": "Natural Questions, 20 passages", "embedded": "our own set"}
 METRICS = {"joint_evidence": "all evidence kept", "answer_in_context": "answer still there", "tokens_used": "tokens"}
 BRACKETS = {"bracket:full": "everything, uncut", "bracket:gold": "the evidence alone"}
 
@@ -61,7 +61,7 @@ def table(results: Mapping[str, Any]) -> str:
     cells: Cells = {
         (row["data"], row["arm"], row["metric"]): row
         for row in results["rows"]
-        if row["at"].get("budget", BUDGET) == BUDGET or row["arm"] in BRACKETS
+        if not row["at"].keys() - {"budget"} and (row["at"].get("budget") == BUDGET or row["arm"] in BRACKETS)
     }
     parts = [part for data, title in SETS.items() for part in _of_set(cells, data, title)]
     source = f"commit {results['commit']}, {str(results['date'])[:10]}" if results["commit"] else str(results["date"])
