@@ -198,7 +198,11 @@ CALM = Model("calm", "reader", "the test", "MIT", (file("model.onnx", ONNX, Hub(
 def test_a_file_comes_from_the_hub(tmp_path):
     with ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as hub:
         threading.Thread(target=hub.serve_forever).start()
-        endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        endpoint = {
+            "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_OFFLINE": "0",  # the hub of this test is on loopback
+        }
         command = [sys.executable, "-c", HUBBED.format(path=[str(Path(__file__).parent)])]
         ended = subprocess.run(command, env=os.environ | endpoint, capture_output=True, text=True, check=False)
         hub.shutdown()

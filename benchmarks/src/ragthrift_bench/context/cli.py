@@ -51,7 +51,8 @@ READ_ARMS = "lexical,cascade,bm25_topk,cross_encoder_topk,llmslim,trimwise"
 QUICK_ROWS = 12
 UNMEASURED = frozenset({"cli.py", "page.py", "summary.py", "promise.py"})
 """Files of the suite that no journalled number depends on: they ask for numbers and show them."""
-SHOWN_ARMS = ("ragthrift:lexical",)
+LEXICAL = "ragthrift:lexical"
+SHOWN_ARMS = (LEXICAL,)
 """Whose kept text the page shows for an open set: the first of these that ran."""
 
 
@@ -73,7 +74,6 @@ class Options:
     prices: Prices
     out: Path
     full: bool
-    promises: bool
     quick: bool
     json: bool
     resume: bool
@@ -127,7 +127,6 @@ def parse(arguments: Sequence[str]) -> Options:
         prices=Prices(given.price_in, given.price_out, given.price_cpu_hour),
         out=Path(given.out),
         full=given.full,
-        promises=not quick and not given.no_promises,
         quick=quick,
         json=given.json,
         resume=given.resume,
@@ -221,8 +220,10 @@ def _set(
         )
     summary = Summary(found, arms, options.prices, answers, options.seed)
     chain_cells = list(_chain_cells(options, plan, asks, journal, step))
-    kept = list(promises(data, plan.counter, Bootstrap(len(rows), seed=options.seed), rows)) if options.promises else []
-    return Block(found, answers, [*summary.cells(), *kept], summary.differences(), chain_cells)
+    cells = [*summary.cells()]
+    if LEXICAL in found.columns and not options.quick:
+        cells += promises(data, plan.counter, Bootstrap(len(rows), seed=options.seed), rows)
+    return Block(found, answers, cells, summary.differences(), chain_cells)
 
 
 def _measured(
