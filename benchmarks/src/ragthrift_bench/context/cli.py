@@ -112,7 +112,7 @@ def parse(arguments: Sequence[str]) -> Options:
     quick = bool(given.quick)
     rows = given.reader_rows if given.reader_rows is not None else 4 if quick else 150 if given.full else 24
     seconds = (
-        given.reader_seconds if given.reader_seconds is not None else None if given.full else 20.0 if quick else 100.0
+        given.reader_seconds if given.reader_seconds is not None else None if given.full else 20.0 if quick else 60.0
     )
     return Options(
         data=tuple(given.data or [EMBEDDED]),
@@ -451,9 +451,7 @@ def _parser() -> argparse.ArgumentParser:
         help="local:0.5b, local:1.5b, local:FILE.gguf, none, a server URL, or module:object",
     )
     add("--reader-rows", type=_positive, help="questions to read (default 24; 150 with --full)")
-    add(
-        "--reader-seconds", type=float, help="begin no further question after this time (default 100; none with --full)"
-    )
+    add("--reader-seconds", type=float, help="begin no further question after this time (default 60; none with --full)")
     add("--reader-arms", default="", help=f"arms whose contexts are read (default {READ_ARMS}; more with --full)")
     add("--reader-budgets", default=f"{PRIMARY:g}", help="budgets whose contexts are read")
     add(

@@ -26,7 +26,7 @@ GOLD = "bracket:gold"
 CLOSED = "bracket:closed"
 TIMED_ROWS = 20
 TIMED_ROWS_MODEL = 6
-MODEL_ROWS = 14
+MODEL_ROWS = 8
 """Questions that an arm with a model is asked in a run that was not asked for everything."""
 Tick = Callable[[int], None]
 
